@@ -1,0 +1,87 @@
+"""The schemas that kubeconform gets refuse what the API server refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.release import schemas
+
+SWAGGER: dict[str, Any] = {
+    "definitions": {
+        "io.k8s.api.apps.v1.Deployment": {
+            "type": "object",
+            "x-kubernetes-group-version-kind": [{"group": "apps", "version": "v1", "kind": "Deployment"}],
+            "properties": {
+                "apiVersion": {"type": "string"},
+                "kind": {"type": "string"},
+                "spec": {"$ref": "#/definitions/io.k8s.api.apps.v1.DeploymentSpec"},
+            },
+        },
+        "io.k8s.api.apps.v1.DeploymentSpec": {
+            "type": "object",
+            "properties": {
+                "replicas": {"type": "integer", "format": "int32"},
+                "port": {"type": "string", "format": "int-or-string"},
+                "memory": {"$ref": f"#/definitions/{schemas.QUANTITY_NAME}"},
+            },
+        },
+        schemas.QUANTITY_NAME: {"type": "string"},
+    }
+}
+CRD: dict[str, Any] = {
+    "spec": {
+        "group": "example.org",
+        "names": {"kind": "Queue"},
+        "versions": [
+            {
+                "name": "v1",
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "required": ["spec"],
+                        "properties": {
+                            "spec": {"type": "object", "properties": {"quota": {"x-kubernetes-int-or-string": True}}},
+                            "template": {
+                                "type": "object",
+                                "x-kubernetes-preserve-unknown-fields": True,
+                                "properties": {"a": {"type": "string"}},
+                            },
+                        },
+                    }
+                },
+            }
+        ],
+    }
+}
+
+
+def check(schema: schemas.Schema, spec: dict[str, Any]) -> None:
+    """Raises when the schema refuses the object."""
+    jsonschema.Draft4Validator(schema).validate(spec)
+
+
+@pytest.mark.parametrize(
+    "spec", [{"replicas": 1}, {"port": 80}, {"port": "http"}, {"memory": "1Gi"}, {"memory": 1}, {"replicas": None}]
+)
+def test_openapi_schema_accepts_what_the_api_server_accepts(spec: dict[str, Any]) -> None:
+    schema = schemas.from_openapi(SWAGGER)["apps_v1_deployment.json"]
+    check(schema, {"apiVersion": "apps/v1", "kind": "Deployment", "spec": spec})
+
+
+@pytest.mark.parametrize("spec", [{"replica": 1}, {"replicas": "one"}, {"port": [80]}])
+def test_openapi_schema_refuses_misspelt_fields_and_wrong_types(spec: dict[str, Any]) -> None:
+    schema = schemas.from_openapi(SWAGGER)["apps_v1_deployment.json"]
+    with pytest.raises(jsonschema.ValidationError):
+        check(schema, {"apiVersion": "apps/v1", "kind": "Deployment", "spec": spec})
+
+
+def test_crd_schema_is_closed_except_where_the_crd_keeps_it_open() -> None:
+    schema = schemas.from_crd(CRD)["example.org_v1_queue.json"]
+    base = {"apiVersion": "example.org/v1", "kind": "Queue", "metadata": {"name": "a"}}
+    check(schema, {**base, "spec": {"quota": 3}, "template": {"anything": 1}})
+    for wrong in ({"spec": {"quotas": 3}}, {}, {"spec": {}, "status": {}}):
+        with pytest.raises(jsonschema.ValidationError):
+            check(schema, {**base, **wrong})

@@ -101,7 +101,9 @@ def run(step: Step) -> Outcome:
 def main(arguments: list[str]) -> int:
     """Runs the chosen steps and prints the table; 1 if a check failed."""
     parser = argparse.ArgumentParser(prog="scripts/test", description="Runs KaaP's checks.")
-    parser.add_argument("--fast", action="store_true", help="only what needs no root and takes under 3 minutes")
+    parser.add_argument(
+        "--fast", action="store_true", help="only what needs no root and takes under 3 minutes"
+    )
     parser.add_argument("--list", action="store_true", help="name the steps and stop")
     parser.add_argument("steps", nargs="*", metavar="STEP", help="only these steps")
     options = parser.parse_args(arguments)
@@ -119,7 +121,9 @@ def main(arguments: list[str]) -> int:
     outcomes = {step.name: run(step) for step in chosen}
     print(f"\n{'step':<16}{'passed':>8}{'failed':>8}{'not run':>9}{'seconds':>9}")
     for name, outcome in outcomes.items():
-        print(f"{name:<16}{outcome.passed:>8}{outcome.failed:>8}{len(outcome.not_run):>9}{outcome.seconds:>9.0f}")
+        print(
+            f"{name:<16}{outcome.passed:>8}{outcome.failed:>8}{len(outcome.not_run):>9}{outcome.seconds:>9.0f}"
+        )
     for outcome in outcomes.values():
         for failure in outcome.failures:
             print(f"FAILED {failure}")

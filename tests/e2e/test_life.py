@@ -113,8 +113,15 @@ def test_component_taken_out_is_removed_and_comes_back() -> None:
     """A component that the inventory no longer wants leaves nothing behind."""
     override = json.dumps({"kaap_components": {"metrics-server": {"enabled": False}}})
     assert deploy("-e", override, "--tags", "platform").code == 0
-    left = kubectl("get", "all,apiservice,clusterrole,clusterrolebinding,rolebinding", "-A", "-o", "name",
-                   "-l", "kaap.infn.it/component=metrics-server")
+    left = kubectl(
+        "get",
+        "all,apiservice,clusterrole,clusterrolebinding,rolebinding",
+        "-A",
+        "-o",
+        "name",
+        "-l",
+        "kaap.infn.it/component=metrics-server",
+    )
     assert left == ""
     assert deploy("--tags", "platform").code == 0
     assert verify().code == 0

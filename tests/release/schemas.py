@@ -38,7 +38,9 @@ def closed(node: Any) -> Any:
     result.pop("default", None)
     if result.pop("nullable", False) and isinstance(result.get("type"), str):
         result["type"] = [result["type"], "null"]
-    open_object = node.get("x-kubernetes-preserve-unknown-fields") or node.get("x-kubernetes-embedded-resource")
+    open_object = node.get("x-kubernetes-preserve-unknown-fields") or node.get(
+        "x-kubernetes-embedded-resource"
+    )
     if isinstance(result.get("properties"), dict) and not open_object:
         result.setdefault("additionalProperties", False)
         required = set(result.get("required", []))
@@ -88,8 +90,11 @@ def from_crd(crd: Schema) -> dict[str, Schema]:
         schema = closed(version["schema"]["openAPIV3Schema"])
         if isinstance(schema.get("properties"), dict):
             # The API server knows these of every object, whatever the CRD says of them.
-            schema["properties"] |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"},
-                                     "metadata": {"type": "object"}}
+            schema["properties"] |= {
+                "apiVersion": {"type": "string"},
+                "kind": {"type": "string"},
+                "metadata": {"type": "object"},
+            }
         schemas[file_name(spec["group"], version["name"], spec["names"]["kind"])] = schema
     return schemas
 

@@ -43,7 +43,10 @@ CRD: dict[str, Any] = {
                         "type": "object",
                         "required": ["spec"],
                         "properties": {
-                            "spec": {"type": "object", "properties": {"quota": {"x-kubernetes-int-or-string": True}}},
+                            "spec": {
+                                "type": "object",
+                                "properties": {"quota": {"x-kubernetes-int-or-string": True}},
+                            },
                             "template": {
                                 "type": "object",
                                 "x-kubernetes-preserve-unknown-fields": True,
@@ -64,7 +67,8 @@ def check(schema: schemas.Schema, spec: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", [{"replicas": 1}, {"port": 80}, {"port": "http"}, {"memory": "1Gi"}, {"memory": 1}, {"replicas": None}]
+    "spec",
+    [{"replicas": 1}, {"port": 80}, {"port": "http"}, {"memory": "1Gi"}, {"memory": 1}, {"replicas": None}],
 )
 def test_openapi_schema_accepts_what_the_api_server_accepts(spec: dict[str, Any]) -> None:
     schema = schemas.from_openapi(SWAGGER)["apps_v1_deployment.json"]

@@ -101,9 +101,7 @@ def run(step: Step) -> Outcome:
 def main(arguments: list[str]) -> int:
     """Runs the chosen steps and prints the table; 1 if a check failed."""
     parser = argparse.ArgumentParser(prog="scripts/test", description="Runs KaaP's checks.")
-    parser.add_argument(
-        "--fast", action="store_true", help="only what needs no root and takes under 3 minutes"
-    )
+    parser.add_argument("--fast", action="store_true", help="only what needs no root and takes under 3 minutes")
     parser.add_argument("--list", action="store_true", help="name the steps and stop")
     parser.add_argument("steps", nargs="*", metavar="STEP", help="only these steps")
     options = parser.parse_args(arguments)
@@ -111,9 +109,7 @@ def main(arguments: list[str]) -> int:
     if unknown:
         parser.error(f"no step named {', '.join(sorted(unknown))}; --list names them")
     chosen = [
-        step
-        for step in STEPS
-        if (step.name in options.steps if options.steps else step.fast or not options.fast)
+        step for step in STEPS if (step.name in options.steps if options.steps else step.fast or not options.fast)
     ]
     if options.list:
         print("\n".join(f"{step.name}{'' if step.fast else ' (not in --fast)'}" for step in STEPS))
@@ -121,9 +117,7 @@ def main(arguments: list[str]) -> int:
     outcomes = {step.name: run(step) for step in chosen}
     print(f"\n{'step':<16}{'passed':>8}{'failed':>8}{'not run':>9}{'seconds':>9}")
     for name, outcome in outcomes.items():
-        print(
-            f"{name:<16}{outcome.passed:>8}{outcome.failed:>8}{len(outcome.not_run):>9}{outcome.seconds:>9.0f}"
-        )
+        print(f"{name:<16}{outcome.passed:>8}{outcome.failed:>8}{len(outcome.not_run):>9}{outcome.seconds:>9.0f}")
     for outcome in outcomes.values():
         for failure in outcome.failures:
             print(f"FAILED {failure}")

@@ -32,9 +32,7 @@ class Run:
     @property
     def changed(self) -> dict[str, int]:
         """Changed tasks per host, from the recap."""
-        return {
-            host: int(n) for host, n in re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", self.output, re.M)
-        }
+        return {host: int(n) for host, n in re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", self.output, re.M)}
 
 
 def run(*command: str, env: dict[str, str] | None = None, timeout: float = RUN_TIMEOUT) -> Run:

@@ -6,10 +6,8 @@ The tests share one cluster and build on each other; they run in the order of th
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -22,7 +20,6 @@ from .conftest import (
     kubectl,
     report,
     run,
-    until,
     verify,
 )
 
@@ -47,7 +44,7 @@ def predict(text: str) -> dict[str, object]:
         data=json.dumps({"instances": [text]}).encode(),
         headers={**endpoint["headers"], "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - a URL of the deployment's report
+    with urllib.request.urlopen(request, timeout=30) as answer:
         prediction: dict[str, object] = json.load(answer)["predictions"][0]
     return prediction
 
@@ -81,7 +78,7 @@ def test_endpoints_work_as_they_stand() -> None:
     for name, endpoint in report()["endpoints"].items():
         assert "authorization" not in {key.lower() for key in endpoint["headers"]}, name
     console = report()["endpoints"]["minio_console"]["url"]
-    with urllib.request.urlopen(console, timeout=30) as page:  # noqa: S310 - a URL of the deployment's report
+    with urllib.request.urlopen(console, timeout=30) as page:
         assert b"<html" in page.read().lower()
 
 

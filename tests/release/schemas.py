@@ -38,9 +38,7 @@ def closed(node: Any) -> Any:
     result.pop("default", None)
     if result.pop("nullable", False) and isinstance(result.get("type"), str):
         result["type"] = [result["type"], "null"]
-    open_object = node.get("x-kubernetes-preserve-unknown-fields") or node.get(
-        "x-kubernetes-embedded-resource"
-    )
+    open_object = node.get("x-kubernetes-preserve-unknown-fields") or node.get("x-kubernetes-embedded-resource")
     if isinstance(result.get("properties"), dict) and not open_object:
         result.setdefault("additionalProperties", False)
         required = set(result.get("required", []))

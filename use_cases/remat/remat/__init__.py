@@ -1,0 +1,1 @@
+"""ReMAT: from the affiliation of an author to the INFN structure it names."""

@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 
 ALPHABET = string.ascii_letters + string.digits
-LENGTH = 40
 
-# A wanted secret is a mapping of keys to either a fixed value or None, which means: generate it.
-Wanted = dict[str, dict[str, str | None]]
+# A wanted secret maps each key to {"value": x}, which is fixed, or {"length": n}, which is generated.
+# Release records write their `secrets` this way.
+Wanted = dict[str, dict[str, dict[str, Any]]]
 
 
 def directory(state_dir: str) -> Path:
@@ -36,18 +36,19 @@ def read_all(state_dir: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def complete(present: dict[str, str], wanted: dict[str, str | None]) -> dict[str, str]:
+def complete(present: dict[str, str], wanted: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Return the wanted secret: fixed values as given, generated ones as they were or new.
 
     Keys that are no longer wanted are dropped.
     """
     result = {}
-    for key, value in wanted.items():
+    for key, rule in wanted.items():
         # str(): Ansible's strings carry tags, which YAML cannot write.
-        if value is not None:
-            result[str(key)] = str(value)
+        if "value" in rule:
+            result[str(key)] = str(rule["value"])
         else:
-            result[str(key)] = present.get(key) or "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
+            new = "".join(secrets.choice(ALPHABET) for _ in range(int(rule["length"])))
+            result[str(key)] = present.get(key) or new
     return result
 
 
@@ -63,9 +64,7 @@ def write(path: Path, content: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
-def ensure(
-    state_dir: str, wanted: Wanted, *, prune_prefix: str | None = None, dry: bool = False
-) -> list[str]:
+def ensure(state_dir: str, wanted: Wanted, *, prune_prefix: str | None = None, dry: bool = False) -> list[str]:
     """Make the wanted secrets and return the names of those that were made, changed or removed.
 
     :param prune_prefix: secrets whose name starts with it and that are not wanted are removed

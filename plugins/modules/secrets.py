@@ -12,7 +12,7 @@ options:
     type: path
     required: true
   wanted:
-    description: Names of secrets, each with its keys. A key with a value keeps it, a key with C(null) is generated.
+    description: Names of secrets, each with its keys. A key has a fixed C(value), or a C(length) and is generated.
     type: dict
     required: true
   prune_prefix:
@@ -32,7 +32,9 @@ EXAMPLES = r"""
   infn.kaap.secrets:
     state_dir: "{{ _kaap_state_dir }}"
     wanted:
-      minio: {root_user: kaap-root, root_password: null}
+      minio:
+        root_user: {value: kaap-root}
+        root_password: {length: 40}
 """
 RETURN = r"""
 names:

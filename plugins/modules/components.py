@@ -1,0 +1,109 @@
+"""Documentation of infn.kaap.components; the code is plugins/action/components.py."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: components
+short_description: Install one wave of components, or remove those that are not wanted any more
+description:
+  - Runs on the controller. Renders each component from the bundle, applies it by server-side apply in stages (namespaces
+    and definitions, configuration, servers, webhooks and aggregated APIs, custom resources), and waits until it is ready.
+    The components of one call are handled side by side.
+  - What a component consists of is kept in a ConfigMap of the namespace C(kaap-system). Objects that it no longer consists
+    of are deleted.
+  - Fields that a release declares are set back when somebody changed them, with a warning that names who did.
+options:
+  state:
+    description:
+      - V(present) installs or changes O(components).
+      - V(absent) removes every installed component that is not in O(keep), each before those that it needs.
+    type: str
+    choices: [present, absent]
+    default: present
+  components:
+    description: Release records of one wave, without unresolved templates.
+    type: list
+    elements: dict
+    default: []
+  keep:
+    description: Names of the components that stay, with O(state=absent).
+    type: list
+    elements: str
+  kubeconfig:
+    description: How to reach the cluster.
+    type: path
+    required: true
+  bundle_dir:
+    description: The bundle to render from, needed with O(state=present).
+    type: path
+  state_dir:
+    description: State directory of the deployment, where its certificate authority is.
+    type: path
+    required: true
+  timeout:
+    description: Seconds that one component may take to become ready, or to disappear.
+    type: int
+    default: 600
+  delete_data:
+    description: Whether volumes, and objects that users made of a component's kinds, may be deleted.
+    type: bool
+    default: false
+  position:
+    description: How many components were handled before this call, for the progress shown.
+    type: int
+    default: 0
+  total:
+    description: How many components there are in all, for the progress shown.
+    type: int
+attributes:
+  check_mode:
+    support: full
+    description:
+      - The server goes through everything as a dry run. Objects whose namespace or kind does not exist yet are reported as
+        created without asking it.
+  diff_mode:
+    support: full
+    description: YAML before and after, without status; values of Secrets are shown as digests.
+author:
+  - KaaP maintainers (@infn)
+"""
+
+EXAMPLES = r"""
+- name: Install one wave
+  infn.kaap.components:
+    components: "{{ component_wave }}"
+    kubeconfig: "{{ component_kubeconfig }}"
+    bundle_dir: "{{ component_bundle_dir }}"
+    state_dir: "{{ component_state_dir }}"
+
+- name: Remove what is not wanted any more
+  infn.kaap.components:
+    state: absent
+    keep: [minio, kueue]
+    kubeconfig: "{{ component_kubeconfig }}"
+    state_dir: "{{ component_state_dir }}"
+"""
+
+RETURN = r"""
+components:
+  description: What happened to each component.
+  type: dict
+  returned: always
+  sample:
+    kueue:
+      changed: true
+      version: 0.16.1
+      seconds: 14.2
+      phases: {render: 0.6, apply: 1.9, ready: 11.7}
+      objects: 58
+      created: ["Deployment kueue-system/kueue-controller-manager"]
+      updated: []
+      replaced: []
+      deleted: []
+      taken_back: []
+      error: ""
+seconds:
+  description: Wall time of the call.
+  type: float
+  returned: always
+"""

@@ -1,0 +1,153 @@
+"""Action: look at settings, inventory, release and machine before anything is touched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.infn.kaap.plugins.module_utils import (
+    deployment,
+    host_facts,
+    local_host,
+    release,
+    settings,
+    timings,
+)
+
+GIB = 1024**3
+# Measured: memory that the machine has less once everything of profile core runs, and disk of its nodes.
+PLATFORM_MEMORY = 6 * GIB
+NODES_DISK = 8 * GIB
+CONTAINER_STORAGE = "/var/lib/containers"
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """See plugins/modules/preflight.py for the documentation."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Gather what is known and name every problem at once.
+
+        :raises AnsibleActionFail: with all the problems
+        """
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec(
+            argument_spec={
+                "use_cases": {"type": "dict", "required": True},
+                "registries": {"type": "bool", "default": True},
+            }
+        )
+        variables = task_vars or {}
+        facts = deployment.describe([str(source) for source in variables.get("ansible_inventory_sources") or []])
+        given = self._given(variables)
+        name = str(given.get("kaap_deployment") or facts["deployment"])
+        host = self._host(facts, given, name, arguments, machines(variables))
+        problems = settings.validate(given, settings.load_specs(Path(facts["root"])), host)
+        result.update(changed=False, problems=[str(problem) for problem in problems])
+        if problems:
+            count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+            lines = "\n".join(f"  - {problem}" for problem in problems)
+            raise AnsibleActionFail(f"{count}; nothing was touched:\n{lines}", result=result)
+        if not self._task.check_mode:
+            # Who collects logs after a failure has no settings at hand.
+            timings.write_json(Path(facts["state_dir"]) / "deployment.json", {"deployment": name})
+        return result
+
+    def _given(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Return every variable of the run that is named like a setting, of the play and of single hosts."""
+        found: dict[str, Any] = {}
+        hostvars = variables["hostvars"]
+        # Raw: other variables of a host may need facts that only its own plays have.
+        for source in (*(hostvars.raw_get(host) for host in hostvars), variables):
+            found.update({str(key): value for key, value in source.items() if key.startswith(settings.PREFIX)})
+        return {key: self._templar.template(value) for key, value in found.items()}
+
+    def _host(
+        self,
+        facts: Mapping[str, Any],
+        given: Mapping[str, Any],
+        name: str,
+        arguments: Mapping[str, Any],
+        known: tuple[settings.Machine, ...],
+    ) -> settings.Host:
+        root, cache = Path(facts["root"]), Path(facts["cache"])
+        embedded = given.get("kaap_provider") == "embedded"
+        running = local_host.containers(name) if embedded else []
+        base = given.get("kaap_host_port_base")
+        base = int(str(base)) if settings.is_type(base, "int") and int(str(base)) else facts["host_port_base"]
+        ports = list(deployment.host_ports(base).values()) if 0 < base < 65500 else []
+        os_id, os_version = local_host.operating_system()
+        records: Mapping[str, release.Record] = {}
+        broken: tuple[str, ...] = ()
+        try:
+            records = release.load(root)
+        except release.ReleaseError as problem:
+            broken = tuple(problem.problems)
+        components = {
+            key: settings.Component(str(record["profile"]), tuple(record.get("needs") or ()))
+            for key, record in records.items()
+            if record["kind"] == "component"
+        }
+        disk, unreachable = self._packing(root, cache, given, records, arguments["registries"])
+        if embedded and not running:
+            disk[CONTAINER_STORAGE] = NODES_DISK
+        disk = local_host.needed_disk(disk)
+        meminfo = Path("/proc/meminfo").read_text(encoding="ascii")
+        return settings.Host(
+            uid=os.geteuid(),
+            os_id=os_id,
+            os_version=os_version,
+            free_memory=host_facts.memory(meminfo)[1],
+            needed_memory=PLATFORM_MEMORY if embedded and not running else 0,
+            needed_disk=disk,
+            free_disk=local_host.free_disk(disk),
+            networks=tuple(local_host.networks(name)) if embedded else (),
+            ports=local_host.busy_ports(address(given), ports, local_host.published(running)) if embedded else {},
+            machines=known,
+            components=components,
+            use_cases={key: tuple(needs) for key, needs in arguments["use_cases"].items()},
+            release_problems=broken,
+            unreachable=unreachable,
+            node_cidr=facts["node_cidr"],
+            port_base=facts["host_port_base"],
+        )
+
+    def _packing(
+        self, root: Path, cache: Path, given: Mapping[str, Any], records: Mapping[str, release.Record], ask: bool
+    ) -> tuple[dict[str, int], dict[str, str]]:
+        """Return the disk that packing needs, by directory, and the registries that it needs and cannot reach."""
+        if not records:
+            return {}, {}
+        return {}, {}
+
+
+def machines(variables: Mapping[str, Any]) -> tuple[settings.Machine, ...]:
+    """Return the machines of the inventory."""
+    groups, hostvars = variables["groups"], variables["hostvars"]
+    names = dict.fromkeys([*groups.get("kaap_control_plane", []), *groups.get("kaap_workers", [])])
+    return tuple(
+        settings.Machine(
+            name=str(name),
+            address=fixed_address(str(name), hostvars.raw_get(name).get("ansible_host")),
+            groups=tuple(str(group) for group in groups if name in groups[group]),
+        )
+        for name in names
+    )
+
+
+def fixed_address(name: str, value: Any) -> str:
+    """Return the address of a host; one that is computed counts as different from all others, as names are."""
+    return name if "{{" in str(value or "") else str(value or "")
+
+
+def address(given: Mapping[str, Any]) -> str:
+    """Return the address on which the endpoints are published, or one that exists everywhere when it is malformed."""
+    value = str(given.get("kaap_host_address", ""))
+    return value if value.count(".") == 3 and value.replace(".", "").isdigit() else "127.0.0.1"

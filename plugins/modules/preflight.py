@@ -1,0 +1,39 @@
+"""Documentation of the action plugin infn.kaap.preflight, which runs on the controller."""
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Refuses what cannot work before anything is touched
+description:
+  - Looks at every C(kaap_*) variable, the inventory, the release records and this machine, and names all problems
+    at once, each with variable, value, fault and fix.
+options:
+  use_cases:
+    description: Known use cases, each with the components it needs.
+    type: dict
+    required: true
+  registries:
+    description: Whether to ask the package registries when something must be packed.
+    type: bool
+    default: true
+attributes:
+  check_mode:
+    support: full
+    description: Only looks.
+  diff_mode:
+    support: none
+    description: Nothing changes.
+author: KaaP maintainers
+"""
+EXAMPLES = r"""
+- name: Look before anything is touched
+  infn.kaap.preflight:
+    use_cases:
+      remat: [minio, kserve, trainer, kueue]
+"""
+RETURN = r"""
+problems:
+  description: One line for each problem.
+  returned: always
+  type: list
+  elements: str
+"""

@@ -1,0 +1,95 @@
+"""The records of the release, rendered from the packed bundle as a deployment renders them, without a cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2.nativetypes
+from ansible_collections.infn.kaap.plugins.module_utils import deployment, release
+from ansible_collections.infn.kaap.plugins.module_utils.kube import Catalogue, Resource
+from ansible_collections.infn.kaap.plugins.module_utils.queues import queue_objects
+from ansible_collections.infn.kaap.plugins.module_utils.render import Rendered, Renderer
+
+ROOT = Path(__file__).resolve().parents[2]
+COLLECTION_PATH = re.compile(
+    r"^/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)/(?P<space>namespaces/\{[^/]+\}/)?[^/]+$"
+)
+ENVIRONMENT = jinja2.nativetypes.NativeEnvironment()
+ENVIRONMENT.filters["infn.kaap.queue_objects"] = queue_objects
+# What a deployment's own values look like; which ones does not matter to what is rendered.
+SECRETS = {"minio-root": {"rootUser": "user", "rootPassword": "password"}, "envoy-oidc-hmac": {"hmac-secret": "hmac"}}
+CONTEXT: dict[str, Any] = {
+    "component_node_ports": dict(deployment.NODE_PORTS),
+    "component_secrets": SECRETS,
+    "component_ca": "-----BEGIN CERTIFICATE-----\n",
+    "kaap_queues": {
+        "resource_flavors": [{"name": "default"}],
+        "cluster_queues": [{"name": "shared", "flavor": "default", "quotas": {"cpu": 2, "memory": "8Gi"}}],
+        "local_queues": [{"name": "default", "namespace": "team", "cluster_queue": "shared"}],
+    },
+}
+
+
+def bundle() -> Path:
+    """The bundle of the default deployment, made by the step `pack`."""
+    facts = deployment.describe([str(ROOT / "inventories/embedded")], root=ROOT)
+    manifest = deployment.bundle_manifest(facts["state_dir"])
+    return Path(facts["cache"]) / "bundles" / str(manifest["digest"]).removeprefix("sha256:")
+
+
+def swagger() -> dict[str, Any]:
+    """The API description of the Kubernetes release, from the module it is built from."""
+    record = release.load(ROOT)["kubernetes"]
+    go = record["sources"]["packages"]["go"]
+    modules = Path(os.environ.get("KAAP_CACHE") or "~/.cache/kaap").expanduser() / "go/mod"
+    path = modules / f"{go['module']}@{go['version']}" / "api/openapi-spec/swagger.json"
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
+
+
+def builtin_kinds(document: Mapping[str, Any]) -> list[Resource]:
+    """Kinds that the API server serves without any CRD, as its discovery would list them."""
+    found: dict[tuple[str, str, str], Resource] = {}
+    for path, operations in document["paths"].items():
+        match = COLLECTION_PATH.match(path)
+        kind = (operations.get("post") or {}).get("x-kubernetes-group-version-kind")
+        if match and kind:
+            key = (kind["group"], kind["version"], kind["kind"])
+            plural = path.rpartition("/")[2]
+            found[key] = Resource(*key, plural, bool(match["space"]))
+    return list(found.values())
+
+
+def templated(value: Any) -> Any:
+    """A record with its Jinja expressions replaced, as Ansible does: an expression alone keeps its type."""
+    if isinstance(value, str):
+        return ENVIRONMENT.from_string(value).render(CONTEXT) if "{{" in value else value
+    if isinstance(value, Mapping):
+        return {key: templated(item) for key, item in value.items()}
+    return [templated(item) for item in value] if isinstance(value, list) else value
+
+
+def components(profile: str = "core") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and record of every component of a profile."""
+    for name, record in release.select(release.load(ROOT), profile).items():
+        if record["kind"] == "component":
+            yield name, record
+
+
+def render_all(place: Path, kube_version: str = "v1.36.0") -> dict[str, Rendered]:
+    """Every component of profile core, by name."""
+    catalogue = Catalogue()
+    catalogue.add(builtin_kinds(swagger()))
+    renderer = Renderer(place, ROOT, kube_version, catalogue)
+    records = dict(components())
+    done: dict[str, Rendered] = {}
+    while records:
+        # In the order of their needs: the catalogue learns kinds from the CRDs that come first.
+        name = next(name for name, record in records.items() if not set(record.get("needs", [])) & set(records))
+        done[name] = renderer.render(templated(records.pop(name)))
+    return done

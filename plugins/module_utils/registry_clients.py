@@ -1,0 +1,112 @@
+"""Commands that talk to package registries, run with the host's own client configuration.
+
+KaaP names no registry: pip, Go and apt find theirs, with proxy and certificates, where this host's
+administrator configured them. When one cannot be reached, the error says which configuration to check.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+CONFIGURATION = {
+    "pip": "pip's configuration (`pip config list`, PIP_INDEX_URL, PIP_CERT, HTTPS_PROXY)",
+    "go": "Go's configuration (`go env GOPROXY GONOSUMDB GOSUMDB`, HTTPS_PROXY, SSL_CERT_FILE)",
+    "apt": "apt's configuration (`apt-get update`, /etc/apt/sources.list.d, `apt-config dump Acquire`)",
+}
+UNREACHABLE = (
+    "connection refused",
+    "connection reset",
+    "connection timed out",
+    "no such host",
+    "temporary failure in name resolution",
+    "temporary failure resolving",
+    "name or service not known",
+    "network is unreachable",
+    "no route to host",
+    "i/o timeout",
+    "failed to establish a new connection",
+    "newconnectionerror",
+    "certificate verify failed",
+    "certificate signed by unknown authority",
+    "could not connect to",
+    "could not resolve",
+    "unable to connect",
+    "proxyconnect",
+    "cannot connect to proxy",
+)
+
+
+class CommandError(Exception):
+    """A command failed.
+
+    Attributes:
+        output: the end of what it printed.
+    """
+
+    def __init__(self, message: str, output: str) -> None:
+        self.output = output
+        super().__init__(message)
+
+
+def advice(client: str, output: str) -> str:
+    """What to check after a client failed, empty when the registry did answer."""
+    text = output.lower()
+    if any(sign in text for sign in UNREACHABLE):
+        return f"The package registry could not be reached; check {CONFIGURATION[client]}."
+    return ""
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    client: str = "",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 3600,
+) -> str:
+    """Runs a command that dies with this process.
+
+    Args:
+        command: argument list.
+        client: ``pip``, ``go`` or ``apt``, when it talks to a registry.
+        cwd: working directory.
+        env: additions to the environment.
+        timeout: seconds.
+
+    Returns:
+        Standard output.
+
+    Raises:
+        CommandError: when it fails or takes too long; says what to check when a registry is unreachable.
+    """
+    arguments = [str(part) for part in command]
+    # Without it a build goes on after its pack was killed, and two would write at once.
+    guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+    try:
+        done = subprocess.run(
+            guard + arguments,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(f"{arguments[0]} took longer than {timeout:.0f} s", str(error.stderr or "")) from error
+    except FileNotFoundError as error:
+        raise CommandError(f"{arguments[0]} is not installed on this host", "") from error
+    if done.returncode != 0:
+        output = (done.stdout[-2000:] + done.stderr[-6000:]).strip()
+        hint = advice(client, output) if client else ""
+        last = "\n".join(output.splitlines()[-15:])
+        raise CommandError(
+            f"{Path(arguments[0]).name} failed with exit status {done.returncode}. {hint}\n{last}".strip(), output
+        )
+    return done.stdout

@@ -1,0 +1,259 @@
+"""Release records: one YAML file per component and per tool, checked before anything is done.
+
+A record says what is installed, where it comes from and when it is ready. The closed JSON schema
+``release/schema.json`` checks its form; this module also checks what a schema cannot: names that
+point to each other, and wrapper modules that pin what the record says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+try:
+    import jsonschema
+except ImportError:  # pragma: no cover - the environment is locked; ansible-test imports without it
+    jsonschema = None
+
+Record = dict[str, Any]
+
+KINDS = {"components": "component", "tools": "tool"}
+
+
+class ReleaseError(Exception):
+    """One or more records are wrong.
+
+    Attributes:
+        problems: one sentence each, with file, key, fault and fix.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("The release is not valid:\n" + "\n".join(f"  - {p}" for p in self.problems))
+
+
+def _key(path: Iterable[str | int]) -> str:
+    """Path of a value in a record, as a person writes it: images[0].user."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
+    return text or "the record"
+
+
+def _explain(error: Any) -> str:
+    """What is wrong and what to do, for one jsonschema error."""
+    rule, value = error.validator, error.instance
+    if rule == "additionalProperties" and isinstance(error.validator_value, bool):
+        unknown = sorted(set(value) - set(error.schema.get("properties", {})))
+        known = ", ".join(sorted(error.schema.get("properties", {})))
+        return f"unknown key {', '.join(repr(k) for k in unknown)}; known keys are {known}"
+    if rule == "required":
+        missing = [k for k in error.validator_value if k not in value]
+        return f"key {', '.join(repr(k) for k in missing)} is missing; add it"
+    if rule == "enum":
+        return f"{value!r} is not one of {', '.join(map(repr, error.validator_value))}"
+    if rule == "type":
+        return f"{value!r} is not of type {error.validator_value}"
+    if rule == "pattern":
+        return f"{value!r} does not match {error.validator_value}: {error.schema.get('description', 'see the schema')}"
+    if rule == "oneOf":
+        keys = [k for branch in error.validator_value for k in branch.get("required", [])]
+        return f"exactly one of {', '.join(keys)} is needed" if keys else "no form of the schema fits"
+    if error.schema is False or rule is None:
+        return "this key belongs to components, not to tools; remove it"
+    return str(error.message)
+
+
+def check_form(record: object, schema: Mapping[str, Any], name: str) -> list[str]:
+    """Problems of one record against the schema.
+
+    Args:
+        record: the parsed YAML.
+        schema: the JSON schema.
+        name: file name for the messages.
+
+    Returns:
+        One sentence per problem, empty when the record is well formed.
+    """
+    validator = jsonschema.Draft202012Validator(schema)
+    problems = []
+    for error in sorted(validator.iter_errors(record), key=lambda e: [str(p) for p in e.absolute_path]):
+        problems.append(f"{name}: {_key(error.absolute_path)}: {_explain(error)}")
+    return problems
+
+
+def packages(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a record about package registries, empty when it has none."""
+    found: dict[str, Any] = record.get("sources", {}).get("packages") or {}
+    return found
+
+
+def check_names(record: Mapping[str, Any], name: str, root: Path) -> list[str]:
+    """Problems of one well-formed record that a schema cannot see.
+
+    Args:
+        record: the parsed record.
+        name: file name for the messages.
+        root: the repository.
+    """
+    problems = []
+    source = packages(record)
+    go = source.get("go") or {}
+    binaries = {b["name"] for b in go.get("binaries", [])}
+    wheels = {w["name"] for w in source.get("wheels", [])}
+    for i, image in enumerate(record.get("images", [])):
+        for j, item in enumerate(image["files"]):
+            where = f"{name}: images[{i}].files[{j}]"
+            if "binary" in item and item["binary"] not in binaries:
+                problems.append(f"{where}.binary: {item['binary']!r} is not in sources.packages.go.binaries")
+            if "wheels" in item and item["wheels"] not in wheels:
+                problems.append(f"{where}.wheels: {item['wheels']!r} is not in sources.packages.wheels")
+            if "local" in item and not (root / item["local"]).exists():
+                problems.append(f"{where}.local: {item['local']!r} is not in this repository")
+            if "module_file" in item and not go:
+                problems.append(f"{where}.module_file: the record has no sources.packages.go")
+        if image.get("packages") and image["base"] == "static":
+            problems.append(f"{name}: images[{i}].packages: base static holds no packages; use debian or python")
+    for kind in ("charts", "manifests"):
+        carried = {c["name"]: c for c in source.get(kind, [])}
+        used = record.get("render", {}).get(kind, [])
+        for i, item in enumerate(used):
+            wanted = item["name"] if kind == "charts" else item
+            if wanted not in carried:
+                problems.append(f"{name}: render.{kind}[{i}]: {wanted!r} is not in sources.packages.{kind}")
+        for i, item in enumerate(source.get(kind, [])):
+            if "local" in item and not (root / item["local"]).exists():
+                problems.append(
+                    f"{name}: sources.packages.{kind}[{i}].local: {item['local']!r} is not in this repository"
+                )
+            if "path" in item and not go and "module" not in item:
+                problems.append(f"{name}: sources.packages.{kind}[{i}].path: the record has no sources.packages.go")
+    for i, item in enumerate(source.get("wheels", [])):
+        if not (root / item["requirements"]).is_file():
+            problems.append(
+                f"{name}: sources.packages.wheels[{i}].requirements: {item['requirements']!r} is not in this repository"
+            )
+    overlay = record.get("render", {}).get("overlay")
+    if overlay and not (root / overlay / "kustomization.yaml").is_file():
+        problems.append(f"{name}: render.overlay: {overlay!r} holds no kustomization.yaml")
+    return problems + _check_go(go, name, root)
+
+
+def _check_go(go: Mapping[str, Any], name: str, root: Path) -> list[str]:
+    """The wrapper module exists and requires the version that the record states."""
+    if not go:
+        return []
+    where = f"{name}: sources.packages.go"
+    directory = root / "release" / "go" / go["dir"]
+    if not (directory / "go.mod").is_file():
+        return [f"{where}.dir: release/go/{go['dir']}/go.mod is missing"]
+    if go["module"] == "local":
+        return []
+    text = (directory / "go.mod").read_text(encoding="utf-8")
+    pinned = {m for m in re.findall(rf"^\s*(?:require\s+)?{re.escape(go['module'])}\s+(v\S+)", text, re.MULTILINE)}
+    if go["version"] not in pinned:
+        found = ", ".join(sorted(pinned)) or "nothing"
+        return [f"{where}.version: {go['version']!r} but release/go/{go['dir']}/go.mod requires {found}; make them equal"]
+    return []
+
+
+def _read(path: Path) -> tuple[object, str]:
+    """Parsed YAML of a file, or a problem."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")), ""
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        return None, f"{path.name}: not valid YAML: {reason}; quote strings that hold braces or colons"
+
+
+def load(root: Path, directory: Path | None = None) -> dict[str, Record]:
+    """All records of the release.
+
+    Args:
+        root: the repository, where wrapper modules, charts and lock files are looked up.
+        directory: the release directory, ``<root>/release`` by default.
+
+    Returns:
+        Name to record, in file order: tools, then components.
+
+    Raises:
+        ReleaseError: with every problem of every record.
+    """
+    directory = directory or root / "release"
+    schema = json.loads((directory / "schema.json").read_text(encoding="utf-8"))
+    problems: list[str] = []
+    records: dict[str, Record] = {}
+    for folder in ("tools", "components"):
+        for path in sorted((directory / folder).glob("*.yml")):
+            name = f"release/{folder}/{path.name}"
+            record, fault = _read(path)
+            if fault:
+                problems.append(f"release/{folder}/{fault}")
+                continue
+            wrong = check_form(record, schema, name)
+            if not wrong and isinstance(record, dict):
+                if record["name"] != path.stem:
+                    wrong.append(f"{name}: name: {record['name']!r} differs from the file's name; make it {path.stem!r}")
+                if record["kind"] != KINDS[folder]:
+                    wrong.append(f"{name}: kind: {record['kind']!r} but records in {folder}/ are {KINDS[folder]!r}")
+                if record["name"] in records:
+                    wrong.append(f"{name}: name: {record['name']!r} is taken by another record")
+                wrong += check_names(record, name, root)
+                records[record["name"]] = record
+            problems += wrong
+    problems += check_together(records)
+    if problems:
+        raise ReleaseError(problems)
+    return records
+
+
+def check_together(records: Mapping[str, Record]) -> list[str]:
+    """Problems between records: needs that do not exist, images made twice."""
+    problems = []
+    owners: dict[str, str] = {}
+    for name, record in records.items():
+        where = f"release/{'tools' if record['kind'] == 'tool' else 'components'}/{name}.yml"
+        for needed in record.get("needs", []):
+            if records.get(needed, {}).get("kind") != "component":
+                problems.append(f"{where}: needs: there is no component {needed!r}")
+        for image in record.get("images", []):
+            reference = f"{image['name']}:{image['tag']}"
+            if reference in owners:
+                problems.append(f"{where}: images: {reference} is made by {owners[reference]} too; keep one")
+            owners[reference] = name
+    return problems
+
+
+def select(
+    records: Mapping[str, Record], profile: str, components: Sequence[str] = (), disabled: Sequence[str] = ()
+) -> dict[str, Record]:
+    """The records that a deployment uses.
+
+    Args:
+        records: all records.
+        profile: ``core`` or ``full``; full includes core.
+        components: only these components (all of the profile when empty); tools of the profile stay.
+            Naming a record of any profile selects it.
+        disabled: components left out.
+
+    Raises:
+        ReleaseError: for a name that no record has.
+    """
+    unknown = sorted({*components, *disabled} - set(records))
+    if unknown:
+        known = ", ".join(sorted(records))
+        raise ReleaseError([f"there is no record for {', '.join(unknown)}; known records are {known}"])
+    profiles = {"core"} if profile == "core" else {"core", "full"}
+    chosen = {}
+    for name, record in records.items():
+        named = name in components
+        if name in disabled or (components and not named and record["kind"] == "component"):
+            continue
+        if named or record["profile"] in profiles:
+            chosen[name] = record
+    return chosen

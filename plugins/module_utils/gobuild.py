@@ -66,7 +66,7 @@ def fetch_wheels(requirements: Path, target: Path, python: str) -> list[Path]:
 def unzip(wheel: Path, target: Path) -> None:
     """Unpacks a wheel with its permission bits."""
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(target)  # noqa: S202  # names are checked by zipfile, the content by its hash
+        archive.extractall(target)  # names are checked by zipfile, the content by its hash
         for item in archive.infolist():
             if mode := (item.external_attr >> 16) & 0o777:
                 (target / item.filename).chmod(mode)
@@ -181,9 +181,7 @@ class Go:
         # All packages are compiled once, then each is linked under its own name.
         if len(binaries) > 1:
             with tempfile.TemporaryDirectory(dir=output) as together:
-                self.run(
-                    ["build", *flags, "-o", f"{together}/", *(b["package"] for b in binaries)], cwd=wrapper
-                )
+                self.run(["build", *flags, "-o", f"{together}/", *(b["package"] for b in binaries)], cwd=wrapper)
                 for binary in binaries:
                     built = Path(together) / command_name(binary["package"])
                     if built.exists():

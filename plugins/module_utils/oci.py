@@ -187,7 +187,8 @@ def repack(
 def _copy(tar: tarfile.TarFile, member: tarfile.TarInfo, out: tarfile.TarFile, latest: int) -> None:
     info = tarfile.TarInfo(_name(member).strip("/"))
     info.type, info.mode, info.uid, info.gid = member.type, member.mode, member.uid, member.gid
-    info.linkname, info.devmajor, info.devminor, info.mtime = member.linkname, member.devmajor, member.devminor, int(min(member.mtime, latest))
+    info.linkname, info.devmajor, info.devminor = member.linkname, member.devmajor, member.devminor
+    info.mtime = int(min(member.mtime, latest))
     if member.islnk():
         # A hard link may point at a name that sorts later: the content is written instead.
         info.type, info.linkname = tarfile.REGTYPE, ""

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
-
 from ansible_collections.infn.kaap.plugins.module_utils import bundle as bundles
 from ansible_collections.infn.kaap.plugins.module_utils import gobuild
 from ansible_collections.infn.kaap.plugins.module_utils.cache import Cache, Outputs
-from ansible_collections.infn.kaap.plugins.module_utils.package_source import PackageSource, Unavailable
+from ansible_collections.infn.kaap.plugins.module_utils.package_source import PackageSource, UnavailableError
 from ansible_collections.infn.kaap.plugins.module_utils.registry_clients import CommandError
 from ansible_collections.infn.kaap.plugins.module_utils.release import Record
 from ansible_collections.infn.kaap.plugins.module_utils.steps import CONTENT, Planner, Step
@@ -52,7 +51,7 @@ class Source(Protocol):
     name: str
 
     def resolve(self, step: Step) -> None:
-        """Finds out, downloading what is needed, whether a step can be made; raises Unavailable."""
+        """Finds out, downloading what is needed, whether a step can be made; raises UnavailableError."""
 
     def make(self, step: Step) -> tuple[Outputs, dict[str, int]]:
         """Makes a step; returns its outputs and the blobs they name with their sizes."""
@@ -254,7 +253,7 @@ class Packer:
             for source in sources:
                 try:
                     source.resolve(step)
-                except Unavailable as error:
+                except UnavailableError as error:
                     reasons += [f"{source.name}: {reason}" for reason in error.reasons]
                 else:
                     chosen[step.key] = source
@@ -305,7 +304,7 @@ class Schedule:
                     step = running.pop(future)
                     try:
                         future.result()
-                    except (CommandError, Unavailable, ValueError, OSError) as error:
+                    except (CommandError, UnavailableError, ValueError, OSError) as error:
                         self.waiting.clear()
                         raise PackError("Packing failed:", [f"{step.title}: {error}"]) from error
 

@@ -28,14 +28,14 @@ go.mod and go.sum name. It is unmodified. How it was built is in the record
 release/components/{record}.yml and in release/go/{wrapper}/ of KaaP:
 https://baltig.infn.it/kaap/kaap
 """
-PASSWD = "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"
-GROUP = "root:x:0:\nnonroot:x:65532:\n"
+USERS = "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"
+GROUPS = "root:x:0:\nnonroot:x:65532:\n"
 STATIC_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/services", "/etc/protocols")
 STATIC_TREES = ("/usr/share/zoneinfo/",)
 STATIC_LICENCES = ("ca-certificates", "netbase", "tzdata")
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """Something cannot be had from this source.
 
     Attributes:
@@ -74,20 +74,18 @@ class PackageSource:
         """Downloads what a step needs from a registry, or finds out that it cannot be had.
 
         Raises:
-            Unavailable: with every reason.
+            UnavailableError: with every reason.
         """
         try:
             getattr(self, f"_resolve_{step.kind}")(step)
         except CommandError as error:
-            raise Unavailable([str(error)]) from error
+            raise UnavailableError([str(error)]) from error
 
     def _resolve_go(self, step: Step) -> None:
         binaries = step.spec["binaries"]
-        reasons = self.go.resolve(
-            step.spec["wrapper"], [b["package"] for b in binaries], binaries[0].get("tags", [])
-        )
+        reasons = self.go.resolve(step.spec["wrapper"], [b["package"] for b in binaries], binaries[0].get("tags", []))
         if reasons:
-            raise Unavailable([f"{r} (looked for with Go's module proxy)" for r in reasons])
+            raise UnavailableError([f"{r} (looked for with Go's module proxy)" for r in reasons])
 
     def _resolve_carried(self, step: Step) -> None:
         reasons = []
@@ -98,7 +96,7 @@ class PackageSource:
             if not (place / item["path"]).exists():
                 reasons.append(f"{item['as']}: the module {item['module']} has no {item['path']}")
         if reasons:
-            raise Unavailable(reasons)
+            raise UnavailableError(reasons)
 
     def _resolve_rootfs(self, step: Step) -> None:
         self._resolve_debian(step.spec["packages"], step.spec["suite"])
@@ -110,7 +108,8 @@ class PackageSource:
     def _resolve_debian(self, names: list[str], suite: str) -> None:
         unknown = debian.unknown_packages(names, suite, self._scratch())
         if unknown:
-            raise Unavailable([f"Debian {suite} has no package {n} (looked in this host's apt sources)" for n in unknown])
+            where = "looked in this host's apt sources"
+            raise UnavailableError([f"Debian {suite} has no package {name} ({where})" for name in unknown])
 
     def _resolve_image(self, step: Step) -> None:
         for name in {f["wheels"] for f in step.spec["image"]["files"] if "wheels" in f}:
@@ -252,8 +251,8 @@ class PackageSource:
     def _static(self, sha256: str) -> oci.Layer:
         """What a static binary may need: certificates, names, time zones; taken from the Debian base."""
         layer = oci.Layer()
-        layer.text("/etc/passwd", PASSWD)
-        layer.text("/etc/group", GROUP)
+        layer.text("/etc/passwd", USERS)
+        layer.text("/etc/group", GROUPS)
         layer.text("/etc/nsswitch.conf", "hosts: files dns\n")
         layer.directory("/tmp", mode=0o1777)  # noqa: S108  # the image's own
         layer.directory("/home/nonroot", mode=0o700, user=65532)
@@ -328,21 +327,15 @@ class PackageSource:
             sha256, _ = self._get(step.spec["commands"][item["binary"]])["binaries"][item["binary"]]
             layer.file(path, self.cache.blob(sha256), mode=mode or 0o755, user=user)
         elif "wheels" in item:
-            target = self._install(step.spec["wheels"][item["wheels"]])
-            layer.tree(path, target / item["from"] if "from" in item else target, user=user)
-            if "from" not in item:
-                python.append(path)
-            for place in sorted(target.glob("*.dist-info")):
-                for text in sorted(place.rglob("*")):
-                    if text.is_file() and (gobuild.LICENCE_NAME.match(text.name) or "licenses" in text.parts):
-                        layer.file(f"/licenses/python/{place.stem}/{text.relative_to(place).as_posix()}", text)
+            self._add_wheels(layer, item, self._install(step.spec["wheels"][item["wheels"]]), python)
         elif "local" in item:
             source = self.root / item["local"]
             layer.tree(path, source, user=user)
             if step.spec["image"]["base"] == "python" and source.is_dir():
                 python.append(path)
         elif "module_file" in item:
-            for name, (sha256, _, executable) in self._get(step.spec["carried"])[f"files/{item['module_file']}"].items():
+            files = self._get(step.spec["carried"])[f"files/{item['module_file']}"]
+            for name, (sha256, _, executable) in files.items():
                 target = path + name if name.startswith("/") else path
                 layer.file(target, self.cache.blob(sha256), mode=0o755 if executable else 0o644, user=user)
         elif "link" in item:
@@ -351,6 +344,17 @@ class PackageSource:
             layer.directory(path, mode=mode or 0o755, user=user)
         if mode is not None and path in layer.entries:
             layer.entries[path].mode = mode
+
+    @staticmethod
+    def _add_wheels(layer: oci.Layer, item: Mapping[str, Any], installed: Path, python: list[str]) -> None:
+        path, user = item["path"], item.get("user", 0)
+        layer.tree(path, installed / item["from"] if "from" in item else installed, user=user)
+        if "from" not in item:
+            python.append(path)
+        for place in sorted(installed.glob("*.dist-info")):
+            for text in sorted(place.rglob("*")):
+                if text.is_file() and (gobuild.LICENCE_NAME.match(text.name) or "licenses" in text.parts):
+                    layer.file(f"/licenses/python/{place.stem}/{text.relative_to(place).as_posix()}", text)
 
     def _install(self, item: Mapping[str, Any]) -> Path:
         target = self._scratch() / "wheels"
@@ -385,12 +389,13 @@ class PackageSource:
                 target = root / name.lstrip("/")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(entry.source.read_bytes())
-        command = ["chroot", root, "/usr/bin/python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+        command: list[str | Path] = ["chroot", root, "/usr/bin/python3", "-m", "compileall", "-q"]
+        command += ["--invalidation-mode", "unchecked-hash", *paths]
         try:
-            run([*command, *paths], env={"PYTHONHASHSEED": "0", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+            run(command, env={"PYTHONHASHSEED": "0", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         except CommandError as error:
             # Wheels may carry files for other Pythons or templates that do not compile; they are not imported.
-            if "SyntaxError" not in error.output and "Error compiling" not in error.output and "Sorry" not in error.output:
+            if not any(sign in error.output for sign in ("SyntaxError", "Error compiling", "Sorry")):
                 raise
         for path in paths:
             for item in sorted((root / path.lstrip("/")).rglob("*.pyc")):

@@ -47,26 +47,26 @@ def _key(path: Iterable[str | int]) -> str:
 
 def _explain(error: Any) -> str:
     """What is wrong and what to do, for one jsonschema error."""
-    rule, value = error.validator, error.instance
+    rule, value, schema = error.validator, error.instance, error.schema
+    text = str(error.message)
     if rule == "additionalProperties" and isinstance(error.validator_value, bool):
-        unknown = sorted(set(value) - set(error.schema.get("properties", {})))
-        known = ", ".join(sorted(error.schema.get("properties", {})))
-        return f"unknown key {', '.join(repr(k) for k in unknown)}; known keys are {known}"
-    if rule == "required":
-        missing = [k for k in error.validator_value if k not in value]
-        return f"key {', '.join(repr(k) for k in missing)} is missing; add it"
-    if rule == "enum":
-        return f"{value!r} is not one of {', '.join(map(repr, error.validator_value))}"
-    if rule == "type":
-        return f"{value!r} is not of type {error.validator_value}"
-    if rule == "pattern":
-        return f"{value!r} does not match {error.validator_value}: {error.schema.get('description', 'see the schema')}"
-    if rule == "oneOf":
+        unknown = ", ".join(repr(k) for k in sorted(set(value) - set(schema.get("properties", {}))))
+        text = f"unknown key {unknown}; known keys are {', '.join(sorted(schema.get('properties', {})))}"
+    elif rule == "required":
+        missing = ", ".join(repr(k) for k in error.validator_value if k not in value)
+        text = f"key {missing} is missing; add it"
+    elif rule == "enum":
+        text = f"{value!r} is not one of {', '.join(map(repr, error.validator_value))}"
+    elif rule == "type":
+        text = f"{value!r} is not of type {error.validator_value}"
+    elif rule == "pattern":
+        text = f"{value!r} does not match {error.validator_value}: {schema.get('description', 'see the schema')}"
+    elif rule == "oneOf":
         keys = [k for branch in error.validator_value for k in branch.get("required", [])]
-        return f"exactly one of {', '.join(keys)} is needed" if keys else "no form of the schema fits"
-    if error.schema is False or rule is None:
-        return "this key belongs to components, not to tools; remove it"
-    return str(error.message)
+        text = f"exactly one of {', '.join(keys)} is needed" if keys else "no form of the schema fits"
+    elif rule is None:
+        text = "this key belongs to components, not to tools; remove it"
+    return text
 
 
 def check_form(record: object, schema: Mapping[str, Any], name: str) -> list[str]:
@@ -101,11 +101,27 @@ def check_names(record: Mapping[str, Any], name: str, root: Path) -> list[str]:
         name: file name for the messages.
         root: the repository.
     """
-    problems = []
     source = packages(record)
     go = source.get("go") or {}
+    problems = _check_images(record, go, name, root)
+    for kind in ("charts", "manifests"):
+        problems += _check_carried(record, kind, name, root)
+    for i, item in enumerate(source.get("wheels", [])):
+        lock = item["requirements"]
+        if not (root / lock).is_file():
+            where = f"{name}: sources.packages.wheels[{i}].requirements"
+            problems.append(f"{where}: {lock!r} is not in this repository")
+    overlay = record.get("render", {}).get("overlay")
+    if overlay and not (root / overlay / "kustomization.yaml").is_file():
+        problems.append(f"{name}: render.overlay: {overlay!r} holds no kustomization.yaml")
+    return problems + _check_go(go, name, root)
+
+
+def _check_images(record: Mapping[str, Any], go: Mapping[str, Any], name: str, root: Path) -> list[str]:
+    """Files of images point to what the record has."""
+    problems = []
     binaries = {b["name"] for b in go.get("binaries", [])}
-    wheels = {w["name"] for w in source.get("wheels", [])}
+    wheels = {w["name"] for w in packages(record).get("wheels", [])}
     for i, image in enumerate(record.get("images", [])):
         for j, item in enumerate(image["files"]):
             where = f"{name}: images[{i}].files[{j}]"
@@ -119,29 +135,26 @@ def check_names(record: Mapping[str, Any], name: str, root: Path) -> list[str]:
                 problems.append(f"{where}.module_file: the record has no sources.packages.go")
         if image.get("packages") and image["base"] == "static":
             problems.append(f"{name}: images[{i}].packages: base static holds no packages; use debian or python")
-    for kind in ("charts", "manifests"):
-        carried = {c["name"]: c for c in source.get(kind, [])}
-        used = record.get("render", {}).get(kind, [])
-        for i, item in enumerate(used):
-            wanted = item["name"] if kind == "charts" else item
-            if wanted not in carried:
-                problems.append(f"{name}: render.{kind}[{i}]: {wanted!r} is not in sources.packages.{kind}")
-        for i, item in enumerate(source.get(kind, [])):
-            if "local" in item and not (root / item["local"]).exists():
-                problems.append(
-                    f"{name}: sources.packages.{kind}[{i}].local: {item['local']!r} is not in this repository"
-                )
-            if "path" in item and not go and "module" not in item:
-                problems.append(f"{name}: sources.packages.{kind}[{i}].path: the record has no sources.packages.go")
-    for i, item in enumerate(source.get("wheels", [])):
-        if not (root / item["requirements"]).is_file():
-            problems.append(
-                f"{name}: sources.packages.wheels[{i}].requirements: {item['requirements']!r} is not in this repository"
-            )
-    overlay = record.get("render", {}).get("overlay")
-    if overlay and not (root / overlay / "kustomization.yaml").is_file():
-        problems.append(f"{name}: render.overlay: {overlay!r} holds no kustomization.yaml")
-    return problems + _check_go(go, name, root)
+    return problems
+
+
+def _check_carried(record: Mapping[str, Any], kind: str, name: str, root: Path) -> list[str]:
+    """Charts or manifests that are rendered are carried by something that exists."""
+    problems = []
+    source = packages(record)
+    carried = source.get(kind, [])
+    known = {item["name"] for item in carried}
+    for i, item in enumerate(record.get("render", {}).get(kind, [])):
+        wanted = item["name"] if kind == "charts" else item
+        if wanted not in known:
+            problems.append(f"{name}: render.{kind}[{i}]: {wanted!r} is not in sources.packages.{kind}")
+    for i, item in enumerate(carried):
+        where = f"{name}: sources.packages.{kind}[{i}]"
+        if "local" in item and not (root / item["local"]).exists():
+            problems.append(f"{where}.local: {item['local']!r} is not in this repository")
+        if "path" in item and not source.get("go"):
+            problems.append(f"{where}.path: the record has no sources.packages.go")
+    return problems
 
 
 def _check_go(go: Mapping[str, Any], name: str, root: Path) -> list[str]:
@@ -155,10 +168,11 @@ def _check_go(go: Mapping[str, Any], name: str, root: Path) -> list[str]:
     if go["module"] == "local":
         return []
     text = (directory / "go.mod").read_text(encoding="utf-8")
-    pinned = {m for m in re.findall(rf"^\s*(?:require\s+)?{re.escape(go['module'])}\s+(v\S+)", text, re.MULTILINE)}
+    pinned = set(re.findall(rf"^\s*(?:require\s+)?{re.escape(go['module'])}\s+(v\S+)", text, re.MULTILINE))
     if go["version"] not in pinned:
         found = ", ".join(sorted(pinned)) or "nothing"
-        return [f"{where}.version: {go['version']!r} but release/go/{go['dir']}/go.mod requires {found}; make them equal"]
+        wrapper = f"release/go/{go['dir']}/go.mod"
+        return [f"{where}.version: {go['version']!r} but {wrapper} requires {found}; make them equal"]
     return []
 
 
@@ -197,12 +211,13 @@ def load(root: Path, directory: Path | None = None) -> dict[str, Record]:
                 continue
             wrong = check_form(record, schema, name)
             if not wrong and isinstance(record, dict):
-                if record["name"] != path.stem:
-                    wrong.append(f"{name}: name: {record['name']!r} differs from the file's name; make it {path.stem!r}")
-                if record["kind"] != KINDS[folder]:
-                    wrong.append(f"{name}: kind: {record['kind']!r} but records in {folder}/ are {KINDS[folder]!r}")
-                if record["name"] in records:
-                    wrong.append(f"{name}: name: {record['name']!r} is taken by another record")
+                given, kind = record["name"], KINDS[folder]
+                if given != path.stem:
+                    wrong.append(f"{name}: name: {given!r} differs from the file's name; make it {path.stem!r}")
+                if record["kind"] != kind:
+                    wrong.append(f"{name}: kind: {record['kind']!r} but records in {folder}/ are {kind!r}")
+                if given in records:
+                    wrong.append(f"{name}: name: {given!r} is taken by another record")
                 wrong += check_names(record, name, root)
                 records[record["name"]] = record
             problems += wrong

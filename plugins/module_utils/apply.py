@@ -43,6 +43,7 @@ from ansible_collections.infn.kaap.plugins.module_utils.objects import (
     is_kept,
     ref_of,
     same,
+    stage_of,
     stage_of_ref,
     stages,
 )
@@ -312,8 +313,11 @@ class Component:
             raise ComponentError(f"{self.name}: no bundle to render from")
         self._say("rendering")
         rendered = self.cluster.renderer.render(self.record)
-        objects = [clean(obj, self.name) for obj in rendered.objects]
-        resources = [clean(obj, self.name) for obj in rendered.resources]
+        own = [clean(obj, self.name) for obj in rendered.resources]
+        # What servers read when they start goes with the rest: a Deployment waits for the Secret that it names.
+        early = [obj for obj in own if stage_of(obj) <= BASE]
+        objects = [*(clean(obj, self.name) for obj in rendered.objects), *early]
+        resources = [obj for obj in own if obj not in early]
         self._add_namespaces(objects, resources)
         self._add_certificates(objects)
         twice = duplicates([*objects, *resources])
@@ -384,12 +388,9 @@ class Component:
                 self._ask_webhooks(members)
 
     def _resources(self, resources: list[Object]) -> None:
-        """Our own objects, in the order that the record gives, namespaces and definitions first."""
-        early = [obj for obj in resources if obj["kind"] in {"Namespace", "CustomResourceDefinition"}]
-        late = [obj for obj in resources if obj not in early]
-        self._stages(early)
+        """Our own custom resources and workloads, in the order that the record gives."""
         with self._timed("apply"):
-            applied = [self._apply(obj) for obj in late]
+            applied = [self._apply(obj) for obj in resources]
         if not self.options.check:
             with self._timed("ready"):
                 self._await(applied)

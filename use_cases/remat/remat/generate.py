@@ -174,7 +174,7 @@ class Generator:
 
     def nowhere(self, count: int, seen: set[str]) -> list[Base]:
         """Return `count` strings that name INFN and no structure of it: `infn` is true, the label Unknown."""
-        patterns = ("{I}, {C}", "{I}", "{I}; {F}", "{I}, {D}, {C}", "{N}, {M}; {I}, {C}", "{I}, P.O. Box {B}, {C}", "{B} {I}, {C}")
+        patterns = ("{I}, {C}", "{I}", "{I}; {F}", "{I}, {D}, {C}", "{I}, P.O. Box {B}, {C}", "{B} {I}, {C}")
 
         def make() -> Base:
             text = self._fill(self._random.choice(patterns), self._random.choice(lexicon.SECTIONS))

@@ -179,10 +179,10 @@ INFN_TRAIN: tuple[str, ...] = _split(
     "|Ist. Naz. Fis. Nucl.|Ist. Naz. di Fisica Nucleare|Ist. Naz. Fisica Nucleare|National Institute for Nuclear Physics"
     "|National Institute of Nuclear Physics|National Institute for Nuclear Physics (INFN)|Natl Inst Nucl Phys|Nat. Inst. Nucl. Phys."
     "|Italian National Institute for Nuclear Physics|Italian Institute for Nuclear Physics|Institut National de Physique Nucléaire"
-    "|Ist Nazl Fis Nucl INFN|Infn|INFN Italy|Istituto Naz. Fisica Nucleare|Instituto Nazionale di Fisica Nucleare"
+    "|Ist Nazl Fis Nucl INFN|Infn|INFN Italy|Istituto Naz. Fisica Nucleare|Instituto Nazionale di Fisica Nucleare|Instituto Nacional de Física Nuclear"
 )
 INFN_TEST: tuple[str, ...] = _split(
-    "Instituto Nacional de Física Nuclear|Nationales Institut für Kernphysik|Inst Nazl Fis Nucl|Istit. Nazion. di Fis. Nucleare"
+    "Nationales Institut für Kernphysik|Istituto Nazionale Italiano di Fisica Nucleare|Inst Nazl Fis Nucl|Istit. Nazion. di Fis. Nucleare"
     "|Natl Inst Nuclear Phys INFN|Italian Natl Inst Nucl Phys|Institute National of Nuclear Physics|I N F N|Ist.Naz.Fis.Nucl."
     "|Istituto Nazionale Fisica Nucleare I.N.F.N.|Nazl Inst Nucl Phys|Istituto di Fisica Nucleare INFN|Istituto Nazionale per la Fisica Nucleare"
     "|Institut Italien de Physique Nucléaire|Nat'l Inst. for Nuclear Physics"
@@ -241,9 +241,9 @@ NEAR_TRAIN: tuple[NearName, ...] = (
 )  # fmt: skip
 NEAR_DEV: tuple[NearName, ...] = (
     _near("INSU", "INSU|Institut National des Sciences de l'Univers|INP|Institut National de Physique|INSERM|Institut National de la Recherche Agronomique|INRA|INSTN", "Paris, France|Grenoble, France"),
-    _near("IFNMU", "IFNMU|Institute of Nuclear Physics of Moscow University|NPI|Nuclear Physics Institute of the ASCR|Nucl Phys Inst|INFO|INFP|National Institute for Earth Physics", "Moscow, Russia|Rez, Czech Republic|Magurele, Romania"),
-    _near("NNDC", "NINP|National Institute of Physics|National Institute of Science Education and Research|NISER|Natl Inst Sci Educ & Res|National Institute for Theoretical Physics|NITheP|NINS", "Bhubaneswar, India|Manila, Philippines|Stellenbosch, South Africa"),
-    _near("LNPA", "LNPA|Laboratorio Nazionale di Fisica dei Plasmi|LNMRI|Laboratório Nacional de Metrologia|LENS|European Laboratory for Nonlinear Spectroscopy|LNTS", "Firenze, Italy|Rio de Janeiro, Brazil|Sesto Fiorentino, Italy"),
+    _near("IFNMU", "IFNMU|Institute of Nuclear Physics of Moscow University|NPI|Nuclear Physics Institute of the ASCR|Nucl Phys Inst|INFP|National Institute for Earth Physics", "Moscow, Russia|Rez, Czech Republic|Magurele, Romania"),
+    _near("NIST", "National Institute of Physics|National Institute of Standards and Technology|NIST|Natl Inst Stand & Technol|National Institute of Science Education and Research|NISER|Natl Inst Sci Educ & Res|National Institute for Theoretical Physics|NITheP", "Bhubaneswar, India|Manila, Philippines|Stellenbosch, South Africa"),
+    _near("LENS", "LNMRI|Laboratório Nacional de Metrologia|LENS|European Laboratory for Nonlinear Spectroscopy", "Firenze, Italy|Rio de Janeiro, Brazil|Sesto Fiorentino, Italy"),
 )  # fmt: skip
 NEAR_TEST: tuple[NearName, ...] = (
     _near("IN2P3", "IN2P3|CNRS/IN2P3|CNRS-IN2P3|Institut National de Physique Nucléaire et de Physique des Particules|Inst Natl Phys Nucl & Phys Particules"
@@ -255,8 +255,8 @@ NEAR_TEST: tuple[NearName, ...] = (
     _near("LNLS", "LNLS|Laboratório Nacional de Luz Síncrotron|Lab Nacl Luz Sincrotron|Brazilian Synchrotron Light Laboratory|LNNano|Laboratório Nacional de Nanotecnologia", "Campinas, SP, Brazil|BR-13083970 Campinas, SP, Brazil"),
     _near("MITLNS", "MIT LNS|MIT Laboratory for Nuclear Science|Laboratory for Nuclear Science, MIT|MIT, Nucl Sci Lab|LNS MIT|Cornell LNS|Laboratory of Nuclear Studies, Cornell|LNS Saclay|Laboratoire National Saturne", "Cambridge, MA 02139 USA|Ithaca, NY USA|Gif Sur Yvette, France"),
     _near("INRIM", "INRIM|Istituto Nazionale di Ricerca Metrologica|Ist Nazl Ric Metrol|IEN Galileo Ferraris|National Institute of Metrological Research", "Torino, Italy|I-10135 Turin, Italy"),
-    _near("IFN", "INPP|Institute of Nuclear and Particle Physics|NIFS|National Institute for Fusion Science|INPC|INFO-NIPNE|Instituto de Física Nuclear|NIRS|INFIQC|Nucl Phys Lab", "Athens, Greece|Toki, Japan|Chiba, Japan|Cordoba, Argentina|Oxford, England"),
-    _near("IRFU2", "Institut de recherche sur les lois fondamentales de l'Univers|Centro Nazionale di Fisica|Istituto di Fisica Nucleare Teorica|Instituto Nacional de Técnica Aeroespacial|INTA|INPE|Instituto Nacional de Pesquisas Espaciais|Istituto Nazionale Tumori|Ist Nazl Tumori", "Saclay, France|Madrid, Spain|Sao Jose dos Campos, Brazil|Milano, Italy|Napoli, Italy"),
+    _near("IFN", "INPP|Institute of Nuclear and Particle Physics|NIFS|National Institute for Fusion Science|INPC|NIRS|INFIQC|Nucl Phys Lab", "Athens, Greece|Toki, Japan|Chiba, Japan|Cordoba, Argentina|Oxford, England"),
+    _near("IRFU2", "Institut de recherche sur les lois fondamentales de l'Univers|Instituto Nacional de Técnica Aeroespacial|INTA|INPE|Instituto Nacional de Pesquisas Espaciais|Istituto Nazionale Tumori|Ist Nazl Tumori", "Saclay, France|Madrid, Spain|Sao Jose dos Campos, Brazil|Milano, Italy|Napoli, Italy"),
 )  # fmt: skip
 
 DEPARTMENTS: tuple[str, ...] = _split(

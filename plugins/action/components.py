@@ -32,6 +32,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             argument_spec={
                 "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
                 "components": {"type": "list", "elements": "dict", "default": []},
+                "overrides": {"type": "dict", "default": {}},
                 "keep": {"type": "list", "elements": "str"},
                 "kubeconfig": {"type": "path", "required": True},
                 "bundle_dir": {"type": "path"},
@@ -65,20 +66,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return result
 
     def _work(self, arguments: dict[str, Any]) -> list[apply.Result]:
-        records = arguments["components"]
-        check = bool(self._task.check_mode)
-        if check and not Path(arguments["kubeconfig"]).exists():
-            # Nothing is there to compare with: on an empty machine everything would be new.
-            return [
-                apply.Result(str(record["name"]), str(record.get("version", "")), created=["everything"])
-                for record in records
-            ]
+        overrides = arguments["overrides"]
+        records = [
+            waves.with_values(record, (overrides.get(record["name"]) or {}).get("values"))
+            for record in arguments["components"]
+        ]
         if arguments["state"] == "present" and not records:
             return []
         client = KubeClient.from_kubeconfig(Path(arguments["kubeconfig"]))
         client.discover()
         options = apply.Options(
-            check=check,
+            check=bool(self._task.check_mode),
             diff=bool(self._task.diff),
             timeout=float(arguments["timeout"]),
             delete_data=arguments["delete_data"],

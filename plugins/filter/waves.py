@@ -1,4 +1,4 @@
-"""Filters over release records: which are wanted, and in which waves they are installed."""
+"""Filter: in which waves components are installed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ options:
     type: list
     elements: dict
     required: true
-  present:
-    description: Names of components that are there already.
+  only:
+    description: Limits the result to these components; what they need counts as there already. Empty means all.
     type: list
     elements: str
     default: []
@@ -38,10 +38,10 @@ _value:
 """
 
 
-def waves(records: Sequence[Mapping[str, Any]], present: Sequence[str] = ()) -> list[list[Any]]:
+def waves(records: Sequence[Mapping[str, Any]], only: Sequence[str] = ()) -> list[list[Any]]:
     """See :func:`module_utils.waves.waves`; its errors become errors of the template."""
     try:
-        return pure.waves(records, present)
+        return pure.waves(pure.only(records, only), [str(record["name"]) for record in records] if only else ())
     except pure.WaveError as error:
         raise AnsibleFilterError(str(error)) from error
 

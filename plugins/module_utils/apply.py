@@ -53,7 +53,6 @@ from ansible_collections.infn.kaap.plugins.module_utils.render import (
     Renderer,
     RenderError,
     clean,
-    clients_of,
     inject_bundles,
     mark_config,
 )
@@ -443,21 +442,14 @@ class Component:
         """Have every webhook server of these configurations answer an AdmissionReview."""
         if self.options.check:
             return
-        calls: dict[tuple[str, str, int, str], dict[str, Any]] = {}
-        for obj in members:
-            if obj["kind"] in WEBHOOKS:
-                for client in clients_of(obj):
-                    call = client.get("service")
-                    if call:
-                        key = (call["namespace"], call["name"], int(call.get("port", 443)), call.get("path", "/"))
-                        calls[key] = {"namespace": key[0], "name": key[1], "port": key[2], "path": key[3]}
+        calls = waiting.webhook_calls(obj for obj in members if obj["kind"] in WEBHOOKS)
 
-        def ask(call: dict[str, Any]) -> None:
-            what = f"webhook {call['namespace']}/{call['name']}{call['path']}"
-            waiting.poll(lambda: waiting.ask_webhook(self.client, call), what, self.deadline, self._say)
+        def ask(call: Mapping[str, Any]) -> None:
+            name = waiting.webhook_name(call)
+            waiting.poll(lambda: waiting.ask_webhook(self.client, call), name, self.deadline, self._say)
 
         with self._timed("ready"), concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(ask, calls.values()))
+            list(pool.map(ask, calls))
 
     def _apply_all(self, members: Sequence[Object]) -> list[Object]:
         """Apply objects of one stage; all of them are tried, then all errors are told."""

@@ -235,10 +235,13 @@ def has_bundle(client: Mapping[str, Any]) -> bool:
     return b"BEGIN CERTIFICATE" in decoded
 
 
-def admission_review(uid: str) -> dict[str, Any]:
-    """The smallest AdmissionReview that a webhook server has to answer; it describes an object of no kind of ours."""
+def admission_review(uid: str, version: str = "v1") -> dict[str, Any]:
+    """The smallest AdmissionReview that a webhook server has to answer; it describes an object of no kind of ours.
+
+    :param version: one that the webhook understands.
+    """
     return {
-        "apiVersion": "admission.k8s.io/v1",
+        "apiVersion": f"admission.k8s.io/{version}",
         "kind": "AdmissionReview",
         "request": {
             "uid": uid,

@@ -6,7 +6,7 @@ import concurrent.futures
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,16 +190,37 @@ def poll(check: Callable[[], Verdict], what: str, deadline: float, say: Say) -> 
         pause.wait(POLL_SECONDS)
 
 
+def webhook_calls(configurations: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The different calls that webhook configurations make to services.
+
+    :returns: mappings with ``namespace``, ``name``, ``port`` and ``path`` of the service, and ``review``, the first
+        version of AdmissionReview that the webhook understands.
+    """
+    calls: dict[tuple[str, str, int, str], dict[str, Any]] = {}
+    for configuration in configurations:
+        for webhook in configuration.get("webhooks") or []:
+            service = (webhook.get("clientConfig") or {}).get("service")
+            if service:
+                path = str(service.get("path") or "/")
+                key = (str(service["namespace"]), str(service["name"]), int(service.get("port") or 443), path)
+                review = (webhook.get("admissionReviewVersions") or ["v1"])[0]
+                calls[key] = {"namespace": key[0], "name": key[1], "port": key[2], "path": path, "review": review}
+    return list(calls.values())
+
+
+def webhook_name(call: Mapping[str, Any]) -> str:
+    """How such a call is named to people."""
+    return f"webhook {call['namespace']}/{call['name']}{call['path']}"
+
+
 def ask_webhook(client: KubeClient, call: Mapping[str, Any]) -> Verdict:
     """Does a webhook's server answer an AdmissionReview?
 
-    :param call: ``namespace``, ``name``, ``port`` and ``path`` of the service, as in a clientConfig.
+    :param call: one of :func:`webhook_calls`.
     """
     uid = str(uuid.uuid4())
-    status, body = client.post_to_service(
-        str(call["namespace"]), str(call["name"]), call.get("port", 443), str(call.get("path", "/")),
-        readiness.admission_review(uid),
-    )  # fmt: skip
+    review = readiness.admission_review(uid, str(call["review"]))
+    status, body = client.post_to_service(call["namespace"], call["name"], call["port"], call["path"], review)
     return readiness.admission_answer(uid, status, body)
 
 

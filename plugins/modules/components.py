@@ -25,6 +25,10 @@ options:
     type: list
     elements: dict
     default: []
+  overrides:
+    description: By component name; C(values) is laid over the values of the component's first chart.
+    type: dict
+    default: {}
   keep:
     description: Names of the components that stay, with O(state=absent).
     type: list

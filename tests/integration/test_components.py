@@ -568,7 +568,9 @@ def test_webhook_is_asked_before_it_can_refuse_anything(
         # The API server's proxy reads the one, its webhook calls the other; a cluster's controllers make both.
         {
             "apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "hook", "namespace": place},
-            "subsets": [{"addresses": [{"ip": address, "targetRef": pod_ref}], "ports": [{"port": port, "protocol": "TCP"}]}],
+            "subsets": [
+                {"addresses": [{"ip": address, "targetRef": pod_ref}], "ports": [{"port": port, "protocol": "TCP"}]}
+            ],
         },
         {
             "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",

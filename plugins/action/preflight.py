@@ -11,17 +11,22 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.infn.kaap.plugins.module_utils import (
     deployment,
+    gobuild,
     host_facts,
     local_host,
+    pack,
+    registry_clients,
     release,
     settings,
     timings,
 )
+from ansible_collections.infn.kaap.plugins.module_utils.cache import Cache
 
 GIB = 1024**3
 # Measured: memory that the machine has less once everything of profile core runs, and disk of its nodes.
 PLATFORM_MEMORY = 6 * GIB
 NODES_DISK = 8 * GIB
+PROFILES = ("core", "full")
 CONTAINER_STORAGE = "/var/lib/containers"
 
 
@@ -125,7 +130,24 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Return the disk that packing needs, by directory, and the registries that it needs and cannot reach."""
         if not records:
             return {}, {}
-        return {}, {}
+        profile = str(given.get("kaap_profile"))
+        wanted = release.select(records, profile if profile in PROFILES else PROFILES[0])
+        estimate = pack.estimate(root, wanted, Cache(cache))
+        if not estimate.missing:
+            return {}, {}
+        unreachable = {}
+        if ask:
+            minutes = max(1, round(estimate.seconds / 60))
+            self._display.display(
+                f"    {len(estimate.missing)} artefacts are not in the cache: about {minutes} min on two cores, "
+                f"{estimate.disk_bytes / GIB:.0f} GiB of disk while packing"
+            )
+            try:
+                tool = cache / "go" / "toolchain" / gobuild.toolchain_key(root) / "go" / "bin" / "go"
+                unreachable = local_host.unreachable(gobuild.pip(), tool)
+            except registry_clients.CommandError as problem:
+                unreachable = {"pip": str(problem)}
+        return {str(cache): estimate.disk_bytes}, unreachable
 
 
 def machines(variables: Mapping[str, Any]) -> tuple[settings.Machine, ...]:

@@ -1,0 +1,494 @@
+"""The live side of the verify phase: which checks a deployment has, and how each is asked.
+
+Every check stands alone: with the API server or the object store gone, those that need it fail and say so.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import urllib3
+import yaml
+from ansible_collections.infn.kaap.plugins.module_utils import apply, checks, object_store, readiness, waiting
+from ansible_collections.infn.kaap.plugins.module_utils.checks import Check, CheckError, demand, demand_all
+from ansible_collections.infn.kaap.plugins.module_utils.kube import KubeClient, KubeError, Resource
+from ansible_collections.infn.kaap.plugins.module_utils.objects import Inventory, Ref
+from ansible_collections.infn.kaap.plugins.module_utils.render import clients_of
+
+EXPECTED = (KubeError, object_store.StoreError, urllib3.exceptions.HTTPError)
+REQUEST_SECONDS = 60.0
+NODE = Resource("", "v1", "Node", "nodes", False)
+POD = Resource("", "v1", "Pod", "pods", True)
+SECRET = Resource("", "v1", "Secret", "secrets", True)
+LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)
+METRICS = Resource("metrics.k8s.io", "v1beta1", "NodeMetrics", "nodes", False)
+STORAGE_CLASS = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+# Objects of a component, by what is asked about them.
+KINDS = {
+    "workloads are available": ("Deployment", "StatefulSet", "DaemonSet", "Job"),
+    "definitions are established": ("CustomResourceDefinition",),
+    "API services are available": ("APIService",),
+}
+OTHER_OBJECTS = "other objects are there"
+WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is wanted and where it is.
+
+    :ivar records: wanted components by name
+    :ivar nodes: names of the nodes
+    :ivar kubernetes: version of the nodes and the API server, such as v1.36.3
+    :ivar address: where the endpoints are published
+    :ivar ports: port of each listener there
+    :ivar secrets: generated secrets by name
+    :ivar store: what the object store must hold
+    :ivar cases: acceptance descriptions of the use cases, by name
+    """
+
+    records: Mapping[str, Mapping[str, Any]]
+    nodes: Sequence[str]
+    kubernetes: str
+    kubeconfig: Path
+    address: str
+    ports: Mapping[str, int]
+    secrets: Mapping[str, Mapping[str, str]]
+    store: object_store.Contents = field(default_factory=object_store.Contents)
+    queues: Mapping[str, Any] = field(default_factory=dict)
+    cases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def load_cases(root: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the acceptance description of each use case.
+
+    :raises OSError: when one has none
+    """
+    return {name: yaml.safe_load((root / "use_cases" / name / "acceptance.yml").read_text("utf-8")) for name in names}
+
+
+class Inspector:
+    """Makes the checks of a site."""
+
+    def __init__(self, site: Site) -> None:
+        """Connect to nothing yet, except for what the kubeconfig says."""
+        self.site = site
+        self._http = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=REQUEST_SECONDS), retries=False)
+        self._client: KubeClient | None = None
+        self._fault = ""
+        self.inventories: dict[str, Inventory] = {}
+        try:
+            self._client = KubeClient.from_kubeconfig(site.kubeconfig)
+            self._client.discover()
+            self.inventories = apply.read_inventories(self._client)
+        except (KubeError, OSError) as problem:
+            self._fault = str(problem)
+
+    @property
+    def client(self) -> KubeClient:
+        """The client of the API server.
+
+        :raises CheckError: when there was no way to reach it
+        """
+        if self._client is None:
+            raise CheckError(self._fault)
+        return self._client
+
+    def url(self, listener: str, path: str = "/") -> str:
+        """Return an address that works from this machine."""
+        return f"http://{self.site.address}:{self.site.ports[listener]}{path}"
+
+    def server_version(self) -> str:
+        """Return the API server's version; empty when it does not answer."""
+        try:
+            return self.client.version()
+        except (CheckError, KubeError):
+            return ""
+
+    def checks(self) -> list[Check]:
+        """Return every check, in the order of the report."""
+        found = self.cluster()
+        for name, record in self.site.records.items():
+            found += self.component(name, record)
+        extra: dict[str, Callable[[], list[Check]]] = {
+            "metrics-server": self.metrics,
+            "local-path": self.storage,
+            "gateway": self.gateway,
+            "minio": self.minio,
+            "kueue": self.queues,
+        }
+        for name, more in extra.items():
+            if name in self.site.records:
+                found += more()
+        for name, case in self.site.cases.items():
+            found += self.use_case(name, case)
+        return found
+
+    # The cluster
+
+    def cluster(self) -> list[Check]:
+        """Checks of nodes and control plane."""
+        found = [
+            Check("kubernetes", "API server is ready", "GET /readyz and /version", self._api_server),
+            Check("kubernetes", "pods of kube-system are ready", "every pod in kube-system", self._system_pods),
+        ]
+        for name in self.site.nodes:
+            found.append(
+                Check(
+                    "kubernetes",
+                    f"node {name} is Ready",
+                    f"condition, version and lease of node {name}",
+                    partial(self._node, name),
+                )
+            )
+            found.append(
+                Check(
+                    "kubernetes",
+                    f"kubelet of {name} answers",
+                    f"GET /healthz of the kubelet of {name}, through the API server",
+                    partial(self._kubelet, name),
+                )
+            )
+        return found
+
+    def _api_server(self) -> str:
+        status, body = self.client.raw("GET", "/readyz", accept="*/*")
+        if status != 200:
+            raise CheckError(f"/readyz answered {status}: {body.decode(errors='replace')}")
+        version = self.client.version()
+        if version != self.site.kubernetes:
+            raise CheckError(f"it is {version}, wanted {self.site.kubernetes}")
+        return f"ok, {version}"
+
+    def _node(self, name: str) -> str:
+        node = self.client.get(NODE, "", name)
+        lease = self.client.get(LEASE, "kube-node-lease", name)
+        version = self.site.kubernetes
+        return demand(checks.node(node, lease, version, time.time()), f"Ready, {version}, its lease is fresh")
+
+    def _kubelet(self, name: str) -> str:
+        status, body = self.client.raw("GET", f"/api/v1/nodes/{name}/proxy/healthz", accept="*/*")
+        text = body.decode(errors="replace").strip()
+        if status != 200:
+            raise CheckError(f"it answered {status}: {text}")
+        return text
+
+    def _system_pods(self) -> str:
+        pods, _ = self.client.list(POD, "kube-system")
+        if not pods:
+            raise CheckError("there are none")
+        return demand_all(
+            ((pod["metadata"]["name"], readiness.pod(pod)) for pod in pods), f"{len(pods)} pods are ready"
+        )
+
+    def metrics(self) -> list[Check]:
+        """Checks of the metrics API."""
+        return [
+            Check("metrics-server", "figures of every node are fresh", "the metrics API, as kubectl top", self._top)
+        ]
+
+    def _top(self) -> str:
+        items, _ = self.client.list(METRICS)
+        verdict = checks.metrics(self.site.nodes, items, time.time())
+        figures = ", ".join(f"{item['metadata']['name']} {item['usage']['cpu']}" for item in items if item.get("usage"))
+        return demand(verdict, f"CPU in use: {figures}")
+
+    def storage(self) -> list[Check]:
+        """Checks of storage."""
+        return [Check("local-path", "there is one default storage class", "the storage classes", self._classes)]
+
+    def _classes(self) -> str:
+        classes, _ = self.client.list(STORAGE_CLASS)
+        default = [
+            str(each["metadata"]["name"])
+            for each in classes
+            if (each["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true"
+        ]
+        if len(default) != 1:
+            raise CheckError(f"default classes are: {', '.join(default) or 'none'}")
+        return default[0]
+
+    # Components
+
+    def component(self, name: str, record: Mapping[str, Any]) -> list[Check]:
+        """Checks that follow from what the component consists of, and from its record."""
+        version = str(record["version"])
+        found = [
+            Check(name, "is installed", f"inventory of {name} in the cluster", lambda: self._installed(name, version))
+        ]
+        refs = self.inventories[name].refs if name in self.inventories else ()
+        named = {kind for kinds in KINDS.values() for kind in kinds}
+        groups = {what: [ref for ref in refs if ref.kind in kinds] for what, kinds in KINDS.items()}
+        groups[OTHER_OBJECTS] = [ref for ref in refs if ref.kind not in named]
+        for what, members in groups.items():
+            if members:
+                asked = f"{len(members)} objects of {name}"
+                found.append(Check(name, what, asked, partial(self._objects, members)))
+        hooks = [ref for ref in refs if ref.kind in WEBHOOKS]
+        if hooks:
+            found.append(Check(name, "webhooks answer", "an AdmissionReview to each", lambda: self._webhooks(hooks)))
+        return found + [self._rule(name, str(record["namespace"]), rule) for rule in record.get("ready") or []]
+
+    def _installed(self, name: str, version: str) -> str:
+        if self._fault:
+            raise CheckError(self._fault)
+        if name not in self.inventories:
+            raise CheckError("it is not installed")
+        found = self.inventories[name].version
+        if found != version:
+            raise CheckError(f"version {found or 'none, its installation did not end'}, wanted {version}")
+        return f"version {found}, {len(self.inventories[name].refs)} objects"
+
+    def _objects(self, refs: Sequence[Ref]) -> str:
+        there = {}
+        for ref in refs:
+            resource = self.client.catalogue.find(ref.api_version, ref.kind)
+            obj = self.client.get(resource, ref.namespace, ref.name) if resource else None
+            if obj is not None:
+                there[ref.kind, f"{ref.namespace}/{ref.name}"] = obj
+        verdicts = checks.objects([(ref.kind, f"{ref.namespace}/{ref.name}") for ref in refs], there)
+        return demand_all(verdicts, f"all {len(refs)} are")
+
+    def _webhooks(self, refs: Sequence[Ref]) -> str:
+        calls: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for ref in refs:
+            obj = self.client.get(self.client.catalogue.need(ref.api_version, ref.kind), "", ref.name)
+            if obj is None:
+                raise CheckError(f"{ref} does not exist")
+            for client in clients_of(obj):
+                if client.get("service"):
+                    call = dict(client["service"])
+                    calls[call["namespace"], call["name"], call.get("path", "/")] = call
+        asked = (
+            (f"{call['name']}{call.get('path', '/')}", waiting.ask_webhook(self.client, call))
+            for call in calls.values()
+        )
+        return demand_all(asked, f"{len(calls)} webhooks answer")
+
+    def _rule(self, component: str, namespace: str, rule: Mapping[str, Any]) -> Check:
+        what = f"is {rule['condition']}" if rule.get("condition") else "is ready"
+        if rule.get("field"):
+            what = f"has {rule['field']['path']} {rule['field']['value']}"
+        what = f"{rule['kind']} {rule['name']} {what}"
+        return Check(component, what, f"{rule['api']} {rule['kind']}", lambda: self._judge(rule, namespace))
+
+    def _judge(self, rule: Mapping[str, Any], namespace: str) -> str:
+        resource = self.client.catalogue.need(str(rule["api"]), str(rule["kind"]))
+        place = str(rule.get("namespace") or namespace) if resource.namespaced else ""
+        verdict = readiness.judge_rule(rule, self.client.get(resource, place, str(rule["name"])))
+        return demand(verdict, "it is")
+
+    def gateway(self) -> list[Check]:
+        """Checks of the way in."""
+        return [
+            Check("gateway", "answers for paths it does not know", f"GET {self.url('http', '/nowhere')}", self._nowhere)
+        ]
+
+    def _nowhere(self) -> str:
+        status, _, _ = self._get(self.url("http", "/nowhere"))
+        if status != 404:
+            raise CheckError(f"it answered {status}, wanted 404")
+        return "404"
+
+    def _get(self, url: str) -> tuple[int, str, bytes]:
+        response = self._http.request("GET", url)
+        return response.status, str(response.headers.get("Content-Type", "")), response.data
+
+    # The queues
+
+    def queues(self) -> list[Check]:
+        """Checks of the declared queues."""
+        found = []
+        for kind, key in (("ClusterQueue", "cluster_queues"), ("LocalQueue", "local_queues")):
+            for entry in self.site.queues.get(key) or []:
+                rule = {"kind": kind, "name": entry["name"], "condition": "Active"}
+                label = f"{entry['namespace']}/{entry['name']}" if kind == "LocalQueue" else entry["name"]
+                found.append(
+                    Check(
+                        "kueue",
+                        f"{kind} {label} is Active",
+                        f"condition Active of {kind} {label}",
+                        partial(self._queue, rule, str(entry.get("namespace") or "")),
+                    )
+                )
+        return found
+
+    def _queue(self, rule: Mapping[str, Any], namespace: str) -> str:
+        resource = self.client.catalogue.of_group("kueue.x-k8s.io", str(rule["kind"]))
+        if resource is None:
+            raise CheckError(f"the cluster serves no {rule['kind']}")
+        obj = self.client.get(resource, namespace, str(rule["name"]))
+        return demand(readiness.judge_rule(rule, obj), "it is")
+
+    # The object store
+
+    def minio(self) -> list[Check]:
+        """Checks of the object store."""
+        s3 = f"{self.site.address}:{self.site.ports['s3']}"
+        found = [
+            Check("minio", "root logs in with its password", f"list the buckets at {s3}", self._root),
+            Check("minio", "a wrong password is refused", f"list the buckets at {s3} with it", self._wrong_password),
+            Check("minio", "policies and users are as declared", f"admin API at {s3}", self._declared),
+            Check("minio", "console opens in a browser", f"GET {self.url('console')}", self._console),
+        ]
+        for name in self.site.store.buckets:
+            asked = f"put, get and delete an object in {name}"
+            found.append(Check("minio", f"bucket {name} keeps objects", asked, partial(self._bucket, name)))
+        for name in self.site.store.users:
+            asked = f"list buckets as {name}"
+            found.append(Check("minio", f"user {name} logs in", asked, partial(self._user, name)))
+        return found
+
+    def _root_login(self) -> tuple[str, str]:
+        if "minio-root" not in self.site.secrets:
+            raise CheckError("its root password is not among the stored secrets")
+        secret = self.site.secrets["minio-root"]
+        return secret["rootUser"], secret["rootPassword"]
+
+    def _store(self, access_key: str, secret_key: str) -> object_store.Store:
+        endpoint = f"{self.site.address}:{self.site.ports['s3']}"
+        return object_store.Store(endpoint, access_key, secret_key)
+
+    def _root(self) -> str:
+        user, password = self._root_login()
+        if not self._store(user, password).login(user, password):
+            raise CheckError(f"{user} is refused with the stored password")
+        return f"{user} is let in"
+
+    def _wrong_password(self) -> str:
+        user, password = self._root_login()
+        if self._store(user, password).login(user, password[::-1] + "x"):
+            raise CheckError(f"{user} is let in with a wrong password")
+        return "it is refused"
+
+    def _declared(self) -> str:
+        there = self._store(*self._root_login()).contents()
+        everybody = dict.fromkeys(there.users, True)  # whether users can log in is a check of its own
+        wanted = object_store.Contents({}, self.site.store.policies, self.site.store.users)
+        differences = object_store.changes(wanted, there, everybody, {})
+        if differences:
+            raise CheckError("; ".join(f"would {change}" for change in differences))
+        return f"{len(wanted.policies)} policies and {len(wanted.users)} users are"
+
+    def _bucket(self, name: str) -> str:
+        user, password = self._root_login()
+        return self._store(user, password).round_trip(name, user, password)
+
+    def _user(self, name: str) -> str:
+        secret = self.site.secrets.get(f"minio-user-{name}")
+        if not secret:
+            raise CheckError("its secret is not among the stored ones")
+        if not self._store(*self._root_login()).login(secret["access_key"], secret["secret_key"]):
+            raise CheckError("it is refused with the stored secret")
+        return "it is let in"
+
+    def _console(self) -> str:
+        status, kind, body = self._get(self.url("console"))
+        return demand(checks.page(status, kind, body.decode(errors="replace")), f"a page of {len(body)} bytes")
+
+    # Use cases
+
+    def use_case(self, name: str, case: Mapping[str, Any]) -> list[Check]:
+        """Checks that a use case's acceptance.yml describes."""
+        found = [self._rule(name, name, rule) for rule in case.get("ready") or []]
+        if case.get("credentials"):
+            login = case["credentials"]
+            asked = f"S3 with Secret {login['namespace']}/{login['secret']}"
+            what = "credentials in the cluster open the object store"
+            found.append(Check(name, what, asked, lambda: self._credentials(login)))
+        if case.get("store"):
+            store = case["store"]
+            asked = f"{store['bucket']}/{store['card']}"
+            found.append(Check(name, "model card says what the model can do", asked, lambda: self._card(store)))
+            for key, path in (store.get("digests") or {}).items():
+                what = f"{key.rpartition('/')[2]} in the bucket is the one that was trained"
+                asked = f"sha256 of {store['bucket']}/{key}"
+                found.append(Check(name, what, asked, partial(self._model, store, key, path)))
+        endpoint = case.get("endpoint")
+        if endpoint:
+            base = self.url(endpoint["listener"], endpoint["path"])
+            found.append(Check(name, "address opens in a browser", f"GET {base}", lambda: self._opens(base)))
+            for kind, judge in (("answers", self._answer), ("refused", self._refused)):
+                for entry in case.get(kind) or []:
+                    url = base + str(entry.get("path") or endpoint.get("predict", ""))
+                    found.append(
+                        Check(
+                            name,
+                            str(entry["what"]),
+                            f"POST {url} {shown_request(entry)}",
+                            partial(judge, url, entry),
+                        )
+                    )
+        return found
+
+    def _credentials(self, login: Mapping[str, str]) -> str:
+        secret = self.client.get(SECRET, login["namespace"], login["secret"])
+        if secret is None:
+            raise CheckError(f"Secret {login['namespace']}/{login['secret']} does not exist")
+        data = secret.get("data") or {}
+        user, password = (base64.b64decode(data.get(login[key], "")).decode() for key in ("access_key", "secret_key"))
+        if not self._store(*self._root_login()).login(user, password):
+            raise CheckError(f"the object store refuses {user or 'the empty user'} with this secret")
+        return f"{user} is let in"
+
+    def _card(self, store: Mapping[str, Any]) -> str:
+        card = self._load_card(store)
+        limits = store.get("at_least") or {}
+        figures = ", ".join(f"{path} {checks.shown(checks.dig(card, path))}" for path in limits)
+        return demand_all(checks.at_least(card, limits), figures or "it is there")
+
+    def _load_card(self, store: Mapping[str, Any]) -> Any:
+        content = self._store(*self._root_login()).read(str(store["bucket"]), str(store["card"]))
+        try:
+            return json.loads(content)
+        except ValueError as problem:
+            raise CheckError(f"the model card is no JSON: {problem}") from problem
+
+    def _model(self, store: Mapping[str, Any], key: str, path: str | Sequence[str]) -> str:
+        wanted = str(checks.dig(self._load_card(store), path))
+        content = self._store(*self._root_login()).read(str(store["bucket"]), key)
+        return demand(checks.digest(content, wanted), f"{len(content)} bytes with the sha256 of the model card")
+
+    def _opens(self, url: str) -> str:
+        status, kind, body = self._get(url)
+        if status != 200:
+            raise CheckError(f"it answered {status}: {body[:200].decode(errors='replace')}")
+        return f"200, {kind}: {body[:100].decode(errors='replace')}"
+
+    def _post(self, url: str, entry: Mapping[str, Any]) -> tuple[int, bytes]:
+        response = self._http.request(
+            "POST", url, body=request_body(entry), headers={"Content-Type": "application/json"}
+        )
+        return response.status, response.data
+
+    def _answer(self, url: str, entry: Mapping[str, Any]) -> str:
+        status, body = self._post(url, entry)
+        return demand(checks.answer(status, body, entry["expect"]), body[:200].decode(errors="replace"))
+
+    def _refused(self, url: str, entry: Mapping[str, Any]) -> str:
+        status, body = self._post(url, entry)
+        return demand(checks.refused(status, body), f"{status}: {body[:150].decode(errors='replace')}")
+
+
+def request_body(entry: Mapping[str, Any]) -> bytes:
+    """Return the body of a request: `body` as JSON, `text` as it is, or `big`, one instance of so many letters."""
+    if "text" in entry:
+        return str(entry["text"]).encode()
+    if "big" in entry:
+        return json.dumps({"instances": ["x" * int(entry["big"])]}).encode()
+    return json.dumps(entry["body"], ensure_ascii=False).encode()
+
+
+def shown_request(entry: Mapping[str, Any]) -> str:
+    """Return a request in a few characters."""
+    if "big" in entry:
+        return f"with one instance of {entry['big']} letters"
+    return checks.shown(entry.get("text", entry.get("body")))

@@ -114,6 +114,9 @@ class Collector:
     def _add_base(self, record: Record, step: Step, outputs: Mapping[str, Any], common: Artefact) -> None:
         """Bases are in the images."""
 
+    def _add_wheels(self, record: Record, step: Step, outputs: Mapping[str, Any], common: Artefact) -> None:
+        """They are in the images."""
+
     def _artefact(self, common: Artefact, name: str, kind: str, path: str, size: int, **more: Any) -> None:
         self.bundle.artefacts.append({**common, "name": name, "kind": kind, "path": path, "size": size, **more})
 

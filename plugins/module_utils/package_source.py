@@ -112,8 +112,10 @@ class PackageSource:
             raise UnavailableError([f"Debian {suite} has no package {name} ({where})" for name in unknown])
 
     def _resolve_image(self, step: Step) -> None:
-        for name in {f["wheels"] for f in step.spec["image"]["files"] if "wheels" in f}:
-            self._wheels(step.spec["wheels"][name])
+        """An image is assembled from other steps."""
+
+    def _resolve_wheels(self, step: Step) -> None:
+        self._wheels(step.spec["lock"])
 
     def _wheels(self, item: Mapping[str, Any]) -> list[Path]:
         """The wheels of a lock file, downloaded once per pack."""
@@ -276,13 +278,10 @@ class PackageSource:
         spec, image, record = step.spec, step.spec["image"], step.spec["record"]
         base = self._get(spec["base"])
         layer = oci.Layer()
-        python: list[str] = []
         for item in image["files"]:
-            self._add(layer, item, step, python)
+            self._add(layer, item, step)
         licence = image.get("licence", record["licence"])
         self._licences(layer, step, licence)
-        if python:
-            self._compile(layer, python, base["layers"])
         module = spec["module"]["module"]
         upstream = f"https://{module}" if module.startswith("github.com/") else record["homepage"]
         annotations = oci.labels(
@@ -293,6 +292,7 @@ class PackageSource:
             description=record["summary"],
         )
         layers = [oci.Blob(*entry) for entry in base["layers"]]
+        layers += [oci.Blob(*self._get(key)["layer"]) for key in spec["layers"]]
         if layer.entries:
             layers.append(oci.store_layer(self.cache, layer))
         made = oci.assemble(
@@ -320,19 +320,14 @@ class PackageSource:
             raise CommandError("the cache lost what was made a moment ago; is something else cleaning it?", "")
         return outputs
 
-    def _add(self, layer: oci.Layer, item: Mapping[str, Any], step: Step, python: list[str]) -> None:
+    def _add(self, layer: oci.Layer, item: Mapping[str, Any], step: Step) -> None:
         path, user = item["path"], item.get("user", 0)
         mode = int(item["mode"], 8) if "mode" in item else None
         if "binary" in item:
             sha256, _ = self._get(step.spec["commands"][item["binary"]])["binaries"][item["binary"]]
             layer.file(path, self.cache.blob(sha256), mode=mode or 0o755, user=user)
-        elif "wheels" in item:
-            self._add_wheels(layer, item, self._install(step.spec["wheels"][item["wheels"]]), python)
         elif "local" in item:
-            source = self.root / item["local"]
-            layer.tree(path, source, user=user)
-            if step.spec["image"]["base"] == "python" and source.is_dir():
-                python.append(path)
+            layer.tree(path, self.root / item["local"], user=user)
         elif "module_file" in item:
             files = self._get(step.spec["carried"])[f"files/{item['module_file']}"]
             for name, (sha256, _, executable) in files.items():
@@ -340,21 +335,27 @@ class PackageSource:
                 layer.file(target, self.cache.blob(sha256), mode=0o755 if executable else 0o644, user=user)
         elif "link" in item:
             layer.link(path, item["link"])
-        else:
+        elif "directory" in item:
             layer.directory(path, mode=mode or 0o755, user=user)
         if mode is not None and path in layer.entries:
             layer.entries[path].mode = mode
 
-    @staticmethod
-    def _add_wheels(layer: oci.Layer, item: Mapping[str, Any], installed: Path, python: list[str]) -> None:
+    def _make_wheels(self, step: Step) -> tuple[Outputs, Blobs]:
+        item = step.spec["file"]
         path, user = item["path"], item.get("user", 0)
+        installed = self._install(step.spec["lock"])
+        layer = oci.Layer()
         layer.tree(path, installed / item["from"] if "from" in item else installed, user=user)
-        if "from" not in item:
-            python.append(path)
+        if "mode" in item and path in layer.entries:
+            layer.entries[path].mode = int(item["mode"], 8)
         for place in sorted(installed.glob("*.dist-info")):
             for text in sorted(place.rglob("*")):
                 if text.is_file() and (gobuild.LICENCE_NAME.match(text.name) or "licenses" in text.parts):
                     layer.file(f"/licenses/python/{place.stem}/{text.relative_to(place).as_posix()}", text)
+        if "from" not in item:
+            self._compile(layer, path, self._get(step.spec["base"])["layers"])
+        blob = oci.store_layer(self.cache, layer)
+        return {"layer": [blob.sha256, blob.size]}, {blob.sha256: blob.size}
 
     def _install(self, item: Mapping[str, Any]) -> Path:
         target = self._scratch() / "wheels"
@@ -379,25 +380,23 @@ class PackageSource:
             )
             layer.text("/licenses/SOURCE.txt", offer)
 
-    def _compile(self, layer: oci.Layer, paths: list[str], base: list[list[Any]]) -> None:
+    def _compile(self, layer: oci.Layer, path: str, base: list[list[Any]]) -> None:
         """Adds bytecode, made by the image's own Python: an image's user cannot write it, and each start would pay."""
         root = self._scratch() / "root"
         with tarfile.open(self._merged(base)) as tar:
             tar.extractall(root, filter="fully_trusted")  # noqa: S202  # our own archive
         for name, entry in sorted(layer.entries.items()):
-            if entry.kind == "file" and entry.source and name.endswith(".py") and name.startswith(tuple(paths)):
+            if entry.kind == "file" and entry.source and name.endswith(".py") and name.startswith(f"{path}/"):
                 target = root / name.lstrip("/")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(entry.source.read_bytes())
         command: list[str | Path] = ["chroot", root, "/usr/bin/python3", "-m", "compileall", "-q"]
-        command += ["--invalidation-mode", "unchecked-hash", *paths]
+        command += ["--invalidation-mode", "unchecked-hash", path]
         try:
             run(command, env={"PYTHONHASHSEED": "0", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         except CommandError as error:
             # Wheels may carry files for other Pythons or templates that do not compile; they are not imported.
             if not any(sign in error.output for sign in ("SyntaxError", "Error compiling", "Sorry")):
                 raise
-        for path in paths:
-            for item in sorted((root / path.lstrip("/")).rglob("*.pyc")):
-                name = str(PurePosixPath("/") / item.relative_to(root).as_posix())
-                layer.file(name, item)
+        for item in sorted((root / path.lstrip("/")).rglob("*.pyc")):
+            layer.file(str(PurePosixPath("/") / item.relative_to(root).as_posix()), item)

@@ -15,7 +15,7 @@ from ansible_collections.infn.kaap.plugins.module_utils.cache import digest_of, 
 from ansible_collections.infn.kaap.plugins.module_utils.release import Record, packages
 
 # Raise one of these when the recipe in this directory changes what it makes from the same inputs.
-RECIPES = {"go": 1, "carried": 1, "base": 1, "rootfs": 1, "image": 1}
+RECIPES = {"go": 1, "carried": 1, "base": 1, "rootfs": 1, "wheels": 1, "image": 2}
 SUITE = "bookworm"
 BASES = {
     "debian": ["ca-certificates", "netbase", "tzdata"],
@@ -29,7 +29,7 @@ class Step:
     """One thing to make.
 
     Attributes:
-        kind: ``go``, ``carried``, ``base``, ``rootfs`` or ``image``.
+        kind: ``go``, ``carried``, ``base``, ``rootfs``, ``wheels`` or ``image``.
         record: name of the record, empty for what several share.
         title: what people read.
         key: hash of everything that goes in.
@@ -153,13 +153,11 @@ class Planner:
         needs = [bases[-1].key]
         inputs: list[Any] = ["image", RECIPES["image"], image, record["version"], record["licence"], record["summary"]]
         inputs += [record["homepage"], packages(record).get("go", {}).get("module")]
-        wheels = {w["name"]: w for w in packages(record).get("wheels", [])}
+        layers = self._wheels(record, image, bases[-1].key)
+        needs += [step.key for step in layers]
         for item in image["files"]:
             if "binary" in item:
                 needs.append(commands[item["binary"]].key)
-            elif "wheels" in item:
-                wanted = wheels[item["wheels"]]
-                inputs += [wanted, hash_file(self.root / wanted["requirements"])]
             elif "local" in item:
                 inputs.append(hash_tree(self.root / item["local"]))
         if carried and packages(record).get("go"):
@@ -169,11 +167,27 @@ class Planner:
             "image": image,
             "record": {k: record[k] for k in ("name", "version", "licence", "summary", "homepage")},
             "module": {k: packages(record).get("go", {}).get(k, "") for k in ("module", "version")},
-            "wheels": wheels,
             "base": bases[-1].key,
+            "layers": [step.key for step in layers],
             "commands": {f["binary"]: commands[f["binary"]].key for f in image["files"] if "binary" in f},
             "carried": carried.key if carried else "",
         }
         unique = tuple(dict.fromkeys(needs))
         key = digest_of([*inputs, unique])
-        return [*bases, Step("image", record["name"], f"image {reference}", key, unique, spec)]
+        return [*bases, *layers, Step("image", record["name"], f"image {reference}", key, unique, spec)]
+
+    def _wheels(self, record: Record, image: Mapping[str, Any], base: str) -> list[Step]:
+        """A layer of its own for each set of wheels: they are large, and change less often than code beside them."""
+        locks = {w["name"]: w for w in packages(record).get("wheels", [])}
+        steps = []
+        for item in image["files"]:
+            if "wheels" not in item:
+                continue
+            lock = {k: v for k, v in locks[item["wheels"]].items() if k not in {"name", "requirements"}}
+            place = {k: v for k, v in item.items() if k != "wheels"}
+            requirements = locks[item["wheels"]]["requirements"]
+            key = digest_of(["wheels", RECIPES["wheels"], lock, place, hash_file(self.root / requirements), base])
+            spec = {"lock": locks[item["wheels"]], "file": item, "base": base}
+            title = self._title(record, f"Python packages {item['wheels']}")
+            steps.append(Step("wheels", record["name"], title, key, (base,), spec))
+        return steps

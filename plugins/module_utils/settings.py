@@ -131,10 +131,17 @@ def validate(settings: Mapping[str, Any], specs: Spec, host: Host) -> list[Probl
 def check_names(settings: Mapping[str, Any], specs: Spec) -> list[Problem]:
     """Refuse variables that nothing reads."""
     return [
-        Problem(name, settings[name], "is not a setting of KaaP", nearest(name, specs))
+        Problem(name, settings[name], "is not a setting of KaaP", nearest_setting(name, specs))
         for name in sorted(settings)
         if name not in specs
     ]
+
+
+def nearest_setting(name: str, specs: Spec) -> str:
+    """Return the words that name the nearest setting; what all names begin with does not make two alike."""
+    known = {setting.removeprefix(PREFIX): setting for setting in specs}
+    close = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=0.6)
+    return f"did you mean {known[close[0]]}?" if close else "roles/kaap/defaults/main.yml has all that there are"
 
 
 def is_type(value: Any, kind: str) -> bool:

@@ -46,7 +46,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _, arguments = self.validate_argument_spec(
             argument_spec={
                 "use_cases": {"type": "dict", "required": True},
-                "registries": {"type": "bool", "default": True},
+                "packing": {"type": "bool", "default": True},
             }
         )
         variables = task_vars or {}
@@ -100,7 +100,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             for key, record in records.items()
             if record["kind"] == "component"
         }
-        disk, unreachable = self._packing(root, cache, given, records, arguments["registries"])
+        disk, unreachable = self._packing(root, cache, given, records if arguments["packing"] else {})
         if embedded and not running:
             disk[CONTAINER_STORAGE] = NODES_DISK
         disk = local_host.needed_disk(disk)
@@ -125,7 +125,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
 
     def _packing(
-        self, root: Path, cache: Path, given: Mapping[str, Any], records: Mapping[str, release.Record], ask: bool
+        self, root: Path, cache: Path, given: Mapping[str, Any], records: Mapping[str, release.Record]
     ) -> tuple[dict[str, int], dict[str, str]]:
         """Return the disk that packing needs, by directory, and the registries that it needs and cannot reach."""
         if not records:
@@ -135,18 +135,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         estimate = pack.estimate(root, wanted, Cache(cache))
         if not estimate.missing:
             return {}, {}
-        unreachable = {}
-        if ask:
-            minutes = max(1, round(estimate.seconds / 60))
-            self._display.display(
-                f"    {len(estimate.missing)} artefacts are not in the cache: about {minutes} min on two cores, "
-                f"{estimate.disk_bytes / GIB:.0f} GiB of disk while packing"
-            )
-            try:
-                tool = cache / "go" / "toolchain" / gobuild.toolchain_key(root) / "go" / "bin" / "go"
-                unreachable = local_host.unreachable(gobuild.pip(), tool)
-            except registry_clients.CommandError as problem:
-                unreachable = {"pip": str(problem)}
+        minutes = max(1, round(estimate.seconds / 60))
+        self._display.display(
+            f"    {len(estimate.missing)} artefacts are not in the cache: about {minutes} min on two cores, "
+            f"{estimate.disk_bytes / GIB:.0f} GiB of disk while packing"
+        )
+        try:
+            tool = cache / "go" / "toolchain" / gobuild.toolchain_key(root) / "go" / "bin" / "go"
+            unreachable = local_host.unreachable(gobuild.pip(), tool)
+        except registry_clients.CommandError as problem:
+            unreachable = {"pip": str(problem)}
         return {str(cache): estimate.disk_bytes}, unreachable
 
 

@@ -112,8 +112,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             changed=False, result=content["result"], checks=len(answers), failures=[c["name"] for c in failed]
         )
         if failed:
-            lines = "\n".join(f"  - {check['name']}: {check['answered']}" for check in failed)
-            result.update(failed=True, msg=f"{len(failed)} of {len(answers)} checks failed:\n{lines}")
+            names = ", ".join(check["name"] for check in failed[:3]) + (" and others" if len(failed) > 3 else "")
+            result.update(failed=True, msg=f"{len(failed)} of {len(answers)} checks failed: {names}")
         return result
 
 

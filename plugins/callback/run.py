@@ -102,11 +102,14 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if self._facts is None or ignore_errors:
             return
         self._components(result)
+        # A loop's own message only says that some of its items failed.
+        items = [item for item in result.result.get("results") or [] if item.get("failed")]
+        message = "; ".join(str(item.get("msg", "")) for item in items) or str(result.result.get("msg", ""))
         self._failures.append(
             {
                 "host": result.host.get_name(),
                 "task": result.task.get_name(),
-                "message": str(result.result.get("msg", "")),
+                "message": message,
                 "result": result.result,
             }
         )
@@ -130,7 +133,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if not gone:
             self._save()
         if "verify" in self._times.phases and (state / "report.json").is_file():
-            self._display.display("\n" + report.table(report.load(state / "report.json")))
+            self._display.display("\n" + self._table(state))
         failed = any(
             stats.summarize(host)["failures"] or stats.summarize(host)["unreachable"] for host in stats.processed
         )
@@ -139,6 +142,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if self._lock is not None:
             run_lock.release(self._lock)
             self._lock = None
+
+    def _table(self, state: Path) -> str:
+        """Return the final table; the report gets the times of the phases that were still running when it was made."""
+        content = report.timed(report.load(state / "report.json"), timings.read(state / "timings.json"))
+        if not context.CLIARGS.get("check"):
+            report.write(content, state)
+        return report.table(content)
 
     def _collect(self, state: Path) -> None:
         phase = next(reversed(self._times.phases), "")

@@ -175,19 +175,6 @@ def metrics(nodes: Sequence[str], items: Sequence[Object], now: float) -> Verdic
     return READY
 
 
-def objects(refs: Iterable[tuple[str, str]], there: Mapping[tuple[str, str], Object]) -> list[tuple[str, Verdict]]:
-    """The verdict on each object that belongs to a component.
-
-    :param refs: kind and `namespace/name` of each
-    :param there: those that the API server shows
-    """
-    found = []
-    for kind, name in refs:
-        obj = there.get((kind, name))
-        found.append((f"{kind} {name}", readiness.judge(obj) if obj else Verdict(False, "it does not exist")))
-    return found
-
-
 def page(status: int, content_type: str, body: str) -> Verdict:
     """Is it a page for a browser?"""
     if status != 200:

@@ -16,11 +16,9 @@ from typing import Any
 
 import urllib3
 import yaml
-from ansible_collections.infn.kaap.plugins.module_utils import apply, checks, object_store, readiness, waiting
+from ansible_collections.infn.kaap.plugins.module_utils import checks, object_store, readiness, survey
 from ansible_collections.infn.kaap.plugins.module_utils.checks import Check, CheckError, demand, demand_all
 from ansible_collections.infn.kaap.plugins.module_utils.kube import KubeClient, KubeError, Resource
-from ansible_collections.infn.kaap.plugins.module_utils.objects import Inventory, Ref
-from ansible_collections.infn.kaap.plugins.module_utils.render import clients_of
 
 EXPECTED = (KubeError, object_store.StoreError, urllib3.exceptions.HTTPError)
 REQUEST_SECONDS = 60.0
@@ -31,14 +29,6 @@ LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)
 METRICS = Resource("metrics.k8s.io", "v1beta1", "NodeMetrics", "nodes", False)
 STORAGE_CLASS = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
-# Objects of a component, by what is asked about them.
-KINDS = {
-    "workloads are available": ("Deployment", "StatefulSet", "DaemonSet", "Job"),
-    "definitions are established": ("CustomResourceDefinition",),
-    "API services are available": ("APIService",),
-}
-OTHER_OBJECTS = "other objects are there"
-WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 
 
 @dataclass(frozen=True)
@@ -84,11 +74,9 @@ class Inspector:
         self._http = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=REQUEST_SECONDS), retries=False)
         self._client: KubeClient | None = None
         self._fault = ""
-        self.inventories: dict[str, Inventory] = {}
         try:
             self._client = KubeClient.from_kubeconfig(site.kubeconfig)
             self._client.discover()
-            self.inventories = apply.read_inventories(self._client)
         except (KubeError, OSError) as problem:
             self._fault = str(problem)
 
@@ -219,59 +207,13 @@ class Inspector:
     # Components
 
     def component(self, name: str, record: Mapping[str, Any]) -> list[Check]:
-        """Checks that follow from what the component consists of, and from its record."""
-        version = str(record["version"])
-        found = [
-            Check(name, "is installed", f"inventory of {name} in the cluster", lambda: self._installed(name, version))
-        ]
-        refs = self.inventories[name].refs if name in self.inventories else ()
-        named = {kind for kinds in KINDS.values() for kind in kinds}
-        groups = {what: [ref for ref in refs if ref.kind in kinds] for what, kinds in KINDS.items()}
-        groups[OTHER_OBJECTS] = [ref for ref in refs if ref.kind not in named]
-        for what, members in groups.items():
-            if members:
-                asked = f"{len(members)} objects of {name}"
-                found.append(Check(name, what, asked, partial(self._objects, members)))
-        hooks = [ref for ref in refs if ref.kind in WEBHOOKS]
-        if hooks:
-            found.append(Check(name, "webhooks answer", "an AdmissionReview to each", lambda: self._webhooks(hooks)))
-        return found + [self._rule(name, str(record["namespace"]), rule) for rule in record.get("ready") or []]
+        """The check that follows from what the component consists of, and from its record."""
+        asked = "each of its objects, its webhooks, and the conditions of its record"
+        return [Check(name, "all it consists of is ready", asked, partial(self._survey, record))]
 
-    def _installed(self, name: str, version: str) -> str:
-        if self._fault:
-            raise CheckError(self._fault)
-        if name not in self.inventories:
-            raise CheckError("it is not installed")
-        found = self.inventories[name].version
-        if found != version:
-            raise CheckError(f"version {found or 'none, its installation did not end'}, wanted {version}")
-        return f"version {found}, {len(self.inventories[name].refs)} objects"
-
-    def _objects(self, refs: Sequence[Ref]) -> str:
-        there = {}
-        for ref in refs:
-            resource = self.client.catalogue.find(ref.api_version, ref.kind)
-            obj = self.client.get(resource, ref.namespace, ref.name) if resource else None
-            if obj is not None:
-                there[ref.kind, f"{ref.namespace}/{ref.name}"] = obj
-        verdicts = checks.objects([(ref.kind, f"{ref.namespace}/{ref.name}") for ref in refs], there)
-        return demand_all(verdicts, f"all {len(refs)} are")
-
-    def _webhooks(self, refs: Sequence[Ref]) -> str:
-        calls: dict[tuple[str, str, str], dict[str, Any]] = {}
-        for ref in refs:
-            obj = self.client.get(self.client.catalogue.need(ref.api_version, ref.kind), "", ref.name)
-            if obj is None:
-                raise CheckError(f"{ref} does not exist")
-            for client in clients_of(obj):
-                if client.get("service"):
-                    call = dict(client["service"])
-                    calls[call["namespace"], call["name"], call.get("path", "/")] = call
-        asked = (
-            (f"{call['name']}{call.get('path', '/')}", waiting.ask_webhook(self.client, call))
-            for call in calls.values()
-        )
-        return demand_all(asked, f"{len(calls)} webhooks answer")
+    def _survey(self, record: Mapping[str, Any]) -> str:
+        findings = survey.check_component(self.client, record)
+        return demand_all(findings, f"version {record['version']}, {len(findings)} answers are good")
 
     def _rule(self, component: str, namespace: str, rule: Mapping[str, Any]) -> Check:
         what = f"is {rule['condition']}" if rule.get("condition") else "is ready"

@@ -28,21 +28,29 @@ def build(
     :param timings: content of timings.json
     """
     ready = {name: all(check["result"] == "pass" for check in of) for name, of in by_component(checks).items()}
-    seconds = {name: float(value) for name, value in (timings.get("components") or {}).items()}
-    phases = {name: float(phase["seconds"]) for name, phase in (timings.get("phases") or {}).items()}
-    return {
+    content = {
         "schema": SCHEMA,
         "generated": generated,
         "deployment": dict(deployment),
         "result": "pass" if checks and all(check["result"] == "pass" for check in checks) else "fail",
         "checks": [dict(check) for check in checks],
         "components": [
-            {**component, "ready": ready.get(component["name"], False), "seconds": seconds.get(component["name"])}
-            for component in components
+            {**component, "ready": ready.get(component["name"], False), "seconds": None} for component in components
         ],
         "endpoints": {name: dict(endpoint) for name, endpoint in endpoints.items()},
-        "timings": {"phases": phases, "components": seconds},
     }
+    return timed(content, timings)
+
+
+def timed(report: Mapping[str, Any], timings: Mapping[str, Any]) -> Report:
+    """Return a report with these times in place of those it has.
+
+    :param timings: content of timings.json
+    """
+    seconds = {name: float(value) for name, value in (timings.get("components") or {}).items()}
+    phases = {name: float(phase["seconds"]) for name, phase in (timings.get("phases") or {}).items()}
+    components = [{**component, "seconds": seconds.get(component["name"])} for component in report["components"]]
+    return {**report, "components": components, "timings": {"phases": phases, "components": seconds}}
 
 
 def by_component(checks: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

@@ -11,8 +11,8 @@ options:
     description: Known use cases, each with the components it needs.
     type: dict
     required: true
-  registries:
-    description: Whether to ask the package registries when something must be packed.
+  packing:
+    description: Whether this run packs. It then needs disk for what the cache lacks, and package registries that answer.
     type: bool
     default: true
 attributes:

@@ -23,7 +23,7 @@ def test_a_network_is_taken_as_written() -> None:
 )
 def test_what_is_no_network_is_refused_with_the_fix(value: str, fix: str) -> None:
     """Each fault has its own fix."""
-    with pytest.raises(cidr.CidrError, match="^") as caught:
+    with pytest.raises(cidr.CidrError) as caught:
         cidr.parse(value)
     assert fix in caught.value.fix
 

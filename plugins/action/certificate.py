@@ -29,13 +29,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "name": {"type": "str"},
                 "sans": {"type": "list", "elements": "str", "default": []},
             },
-            required_together=[["name", "sans"]],
         )
         name = arguments["name"]
         if name is not None and (not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name) or name == "ca"):
             raise AnsibleActionFail(
                 f"name {name!r} cannot be used; take lower-case letters, digits, '.' and '-', and not 'ca'"
             )
+        if name is not None and not arguments["sans"]:
+            raise AnsibleActionFail(f"certificate {name!r} needs at least one name or address in 'sans'")
         write = not self._task.check_mode
         state_dir = Path(arguments["state_dir"])
         folder = state_dir / "ca"

@@ -124,7 +124,10 @@ def bootstrap(suite: str, variant: str, packages: Sequence[str], target: Path, s
     run(
         [
             "mmdebstrap", "--quiet", "--mode=root", f"--variant={variant}", "--architectures=amd64", "--format=tar",
-            f"--include={','.join(packages)}", f"--aptopt={settings}", f"--customize-hook={hook}",
+            # A merged /usr from the start: the package that merges it later brings all of Perl.
+            "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", f"--include={','.join(['usr-is-merged', *packages])}",
+            # Nothing here needs to survive a power cut half-way.
+            "--dpkgopt=force-unsafe-io", f"--aptopt={settings}", f"--customize-hook={hook}",
             '--aptopt=Acquire::Languages "none"', *hooks, suite, target, *host_sources(suite, scratch),
         ],
         client="apt",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import tarfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -282,12 +283,10 @@ class PackageSource:
             self._add(layer, item, step)
         licence = image.get("licence", record["licence"])
         self._licences(layer, step, licence)
-        module = spec["module"]["module"]
-        upstream = f"https://{module}" if module.startswith("github.com/") else record["homepage"]
         annotations = oci.labels(
             title=record["name"],
             version=record["version"],
-            source=image.get("source", upstream),
+            source=image.get("source") or repository(spec["module"]["module"]) or record["homepage"],
             licence=licence,
             description=record["summary"],
         )
@@ -329,7 +328,7 @@ class PackageSource:
         elif "local" in item:
             layer.tree(path, self.root / item["local"], user=user)
         elif "module_file" in item:
-            files = self._get(step.spec["carried"])[f"files/{item['module_file']}"]
+            files = self._get(step.spec["files"])[f"files/{item['module_file']}"]
             for name, (sha256, _, executable) in files.items():
                 target = path + name if name.startswith("/") else path
                 layer.file(target, self.cache.blob(sha256), mode=0o755 if executable else 0o644, user=user)
@@ -371,7 +370,7 @@ class PackageSource:
             for path, sha256 in self._get(key)["licences"][binary].items():
                 layer.file(f"/licenses/go/{path}", self.cache.blob(sha256))
         module = step.spec["module"]
-        carried = self._get(step.spec["carried"]) if step.spec["carried"] else {}
+        carried = self._get(step.spec["files"]) if step.spec["files"] else {}
         for name, (sha256, _, _) in carried.get("licences", {}).items():
             layer.file(f"/licenses/{name}", self.cache.blob(sha256))
         if "AGPL" in licence:
@@ -400,3 +399,13 @@ class PackageSource:
                 raise
         for item in sorted((root / path.lstrip("/")).rglob("*.pyc")):
             layer.file(str(PurePosixPath("/") / item.relative_to(root).as_posix()), item)
+
+
+def repository(module: str) -> str:
+    """Page of a Go module's source: its import path, without the major version that modules carry at the end."""
+    if module in {"", "local"}:
+        return ""
+    parts = module.split("/")
+    if parts[0] == "github.com":
+        parts = parts[:3]
+    return "https://" + re.sub(r"/v[0-9]+$", "", "/".join(parts))

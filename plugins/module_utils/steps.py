@@ -15,7 +15,7 @@ from ansible_collections.infn.kaap.plugins.module_utils.cache import digest_of, 
 from ansible_collections.infn.kaap.plugins.module_utils.release import Record, packages
 
 # Raise one of these when the recipe in this directory changes what it makes from the same inputs.
-RECIPES = {"go": 1, "carried": 1, "base": 1, "rootfs": 1, "wheels": 1, "image": 2}
+RECIPES = {"go": 1, "carried": 1, "base": 2, "rootfs": 2, "wheels": 1, "image": 3}
 SUITE = "bookworm"
 BASES = {
     "debian": ["ca-certificates", "netbase", "tzdata"],
@@ -63,12 +63,13 @@ class Planner:
         images = record.get("images", []) if "images" in self.only else []
         steps = self._go(record, {f["binary"] for i in images for f in i["files"] if "binary" in f})
         commands = {name: step for step in steps for name in step.spec["names"]}
-        if carried := self._carried(record, images):
-            steps.append(carried)
+        carried = self._carried(record, self._charts(record), "")
+        files = self._carried(record, self._image_files(record, images), "files and licences of images")
+        steps += [step for step in (carried, files) if step]
         if "rootfs" in self.only:
             steps += [self._rootfs(record, item) for item in packages(record).get("debian", [])]
         for image in images:
-            steps += self._image(record, image, commands, carried)
+            steps += self._image(record, image, commands, files)
         return steps
 
     def _title(self, record: Record, what: str) -> str:
@@ -92,32 +93,40 @@ class Planner:
             steps.append(Step("go", record["name"], title, key, spec=spec))
         return steps
 
-    def _carried(self, record: Record, images: list[Mapping[str, Any]]) -> Step | None:
-        """Charts, manifests and files taken as they are from a module or from this repository."""
-        source = packages(record)
-        go = source.get("go") or {}
-        items: list[dict[str, Any]] = []
+    def _charts(self, record: Record) -> list[dict[str, Any]]:
+        """Charts and manifests, from a module or from this repository."""
+        go = packages(record).get("go") or {}
+        items = []
         for kind in ("charts", "manifests"):
             if kind in self.only:
-                for item in source.get(kind, []):
-                    if "path" in item:
-                        items.append({"as": f"{kind}/{item['name']}", "module": go.get("module"), **item})
-                    else:
-                        items.append({"as": f"{kind}/{item['name']}", **item})
+                for item in packages(record).get(kind, []):
+                    module = {"module": go.get("module")} if "path" in item else {}
+                    items.append({"as": f"{kind}/{item['name']}", **module, **item})
+        return items
+
+    def _image_files(self, record: Record, images: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Files that images take from the module as they are, and its licence texts."""
+        module = packages(record).get("go", {}).get("module", "local")
+        if not images or module == "local":
+            return []
         paths = sorted({f["module_file"] for i in images for f in i["files"] if "module_file" in f})
-        items += [{"as": f"files/{p}", "module": go["module"], "path": p} for p in paths]
-        if images and go.get("module", "local") != "local":
-            items.append({"as": "licences", "module": go["module"], "path": "", "licences": True})
+        items: list[dict[str, Any]] = [{"as": f"files/{p}", "module": module, "path": p} for p in paths]
+        return [*items, {"as": "licences", "module": module, "path": "", "licences": True}]
+
+    def _carried(self, record: Record, items: list[dict[str, Any]], what: str) -> Step | None:
+        """What is taken as it is."""
         if not items:
             return None
+        go = packages(record).get("go")
         inputs: list[Any] = ["carried", RECIPES["carried"], items]
         inputs += [hash_tree(self.root / item["local"]) for item in items if "local" in item]
         if go:
             inputs.append(hash_tree(self._wrapper(record)))
-        kinds = sorted({item["as"].partition("/")[0] for item in items} - {"licences", "files"})
+        kinds = sorted({item["as"].partition("/")[0] for item in items})
         spec = {"items": items, "wrapper": self._wrapper(record) if go else None}
-        title = self._title(record, " and ".join(kinds) or "files")
-        return Step("carried", record["name"], title, digest_of(inputs), spec=spec)
+        return Step(
+            "carried", record["name"], self._title(record, what or " and ".join(kinds)), digest_of(inputs), spec=spec
+        )
 
     def _rootfs(self, record: Record, item: Mapping[str, Any]) -> Step:
         names = sorted(item["packages"])
@@ -147,7 +156,7 @@ class Planner:
         return steps
 
     def _image(
-        self, record: Record, image: Mapping[str, Any], commands: Mapping[str, Step], carried: Step | None
+        self, record: Record, image: Mapping[str, Any], commands: Mapping[str, Step], files: Step | None
     ) -> list[Step]:
         bases = self.base(image["base"], list(image.get("packages", [])))
         needs = [bases[-1].key]
@@ -160,8 +169,8 @@ class Planner:
                 needs.append(commands[item["binary"]].key)
             elif "local" in item:
                 inputs.append(hash_tree(self.root / item["local"]))
-        if carried and packages(record).get("go"):
-            needs.append(carried.key)
+        if files:
+            needs.append(files.key)
         reference = f"{image['name']}:{image['tag']}"
         spec = {
             "image": image,
@@ -170,7 +179,7 @@ class Planner:
             "base": bases[-1].key,
             "layers": [step.key for step in layers],
             "commands": {f["binary"]: commands[f["binary"]].key for f in image["files"] if "binary" in f},
-            "carried": carried.key if carried else "",
+            "files": files.key if files else "",
         }
         unique = tuple(dict.fromkeys(needs))
         key = digest_of([*inputs, unique])

@@ -19,7 +19,7 @@ NODE_PORTS = {"http": 30080, "s3": 30900, "console": 30901}
 PORT_ORDER = ("http", "s3", "console")
 PORT_FLOOR, PORT_BLOCKS, PORTS_PER_BLOCK = 18000, 200, 10
 # 10.88.0.0/16 is podman's own default network; 10.96.0.0/16 is the service network.
-NODE_NETWORKS = ipaddress.ip_network("10.88.0.0/13")
+NODE_NETWORKS = ipaddress.IPv4Network("10.88.0.0/13")
 FIRST_NODE_NETWORK = 256  # 10.89.0.0/24
 
 
@@ -74,9 +74,7 @@ def cache_directory(environ: dict[str, str]) -> Path:
     return Path(environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "kaap"
 
 
-def describe(
-    sources: list[str], *, root: Path | None = None, environ: dict[str, str] | None = None
-) -> dict[str, Any]:
+def describe(sources: list[str], *, root: Path | None = None, environ: dict[str, str] | None = None) -> dict[str, Any]:
     """Return what follows from the clone and the inventory alone.
 
     :param sources: the inventory sources of the run (`-i`)

@@ -1,0 +1,108 @@
+"""The report: its schema, its table, its page, its JUnit."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+from ansible_collections.infn.kaap.plugins.module_utils import report
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "release/report.schema.json").read_text("utf-8"))
+DIGEST = "sha256:" + "0" * 64
+
+
+def check(name: str, result: str = "pass", answered: str = "yes") -> dict[str, Any]:
+    """Return one answer."""
+    component = name.partition(":")[0]
+    return {"name": name, "component": component, "result": result, "asked": "?", "answered": answered, "seconds": 0.5}
+
+
+def made(*checks: dict[str, Any]) -> report.Report:
+    """Return a report over some checks."""
+    url = {"url": "http://127.0.0.1:18001/", "headers": {}, "credentials_file": "/state/credentials/minio-root.yml"}
+    return report.build(
+        generated="2026-01-01T00:00:00+00:00",
+        deployment={"name": "d", "inventory": "i", "profile": "core", "bundle": "b", "kubernetes": "v1.36.3"},
+        checks=checks,
+        components=[
+            {"name": "minio", "version": "1", "source": "packages: Go modules", "images": {"a/b:1": DIGEST}},
+            {"name": "kueue", "version": "2", "source": "packages", "images": {}},
+        ],
+        endpoints={"minio": url, "minio_console": {**url, "url": "http://127.0.0.1:18002/", "credentials_file": None}},
+        timings={"phases": {"verify": {"seconds": 61}}, "components": {"minio": 4.25}},
+    )
+
+
+GOOD = made(check("minio: a"), check("minio: b"), check("kueue: c"))
+BAD = made(check("minio: a"), check("minio: b", "fail", "it said | no\x07"), check("kueue: c"))
+
+
+def test_it_follows_its_schema() -> None:
+    """And the schema is closed."""
+    jsonschema.validate(GOOD, SCHEMA, format_checker=jsonschema.FormatChecker())
+    for path in (["checks", 0], ["components", 0], ["endpoints", "minio"], ["deployment"], []):
+        wrong = copy.deepcopy(GOOD)
+        place: Any = wrong
+        for key in path:
+            place = place[key]
+        place["more"] = 1
+        with pytest.raises(jsonschema.ValidationError, match="more"):
+            jsonschema.validate(wrong, SCHEMA)
+
+
+def test_one_failed_check_fails_the_whole() -> None:
+    """A component is ready when all its checks passed, and one without checks is not."""
+    assert GOOD["result"] == "pass" and BAD["result"] == "fail"
+    assert {c["name"]: c["ready"] for c in GOOD["components"]} == {"minio": True, "kueue": True}
+    assert {c["name"]: c["ready"] for c in BAD["components"]} == {"minio": False, "kueue": True}
+    assert {c["name"]: c["ready"] for c in made(check("minio: a"))["components"]}["kueue"] is False
+    assert made()["result"] == "fail"
+
+
+def test_the_table_shows_all_there_is_to_know() -> None:
+    """Component, version, source, ready, endpoint, time; then what failed."""
+    text = report.table(BAD)
+    lines = text.splitlines()
+    for heading in report.HEADINGS:
+        assert heading in lines[0]
+    assert "packages: Go modules" in lines[2] and "NO" in lines[2] and "4.2 s" in lines[2]
+    assert "http://127.0.0.1:18001/ http://127.0.0.1:18002/" in lines[2]
+    assert "2 of 3 checks passed" in text and "FAILED  minio: b: it said | no" in text
+    assert "verify 1 min 1 s" in text
+    assert "FAILED" not in report.table(GOOD)
+
+
+def test_later_times_replace_earlier_ones() -> None:
+    """The verify phase is still running when it writes the report."""
+    later = report.timed(GOOD, {"phases": {"verify": {"seconds": 7.0}}, "components": {"kueue": 2.0}})
+    assert later["timings"] == {"phases": {"verify": 7.0}, "components": {"kueue": 2.0}}
+    assert {c["name"]: c["seconds"] for c in later["components"]} == {"minio": None, "kueue": 2.0}
+
+
+def test_junit_counts_failures_and_stays_xml() -> None:
+    """A control character in an answer does not break the file."""
+    root = ET.fromstring(report.junit(BAD).partition("\n")[2])  # noqa: S314
+    suites = {suite.get("name"): suite for suite in root}
+    assert suites["minio"].get("failures") == "1" and suites["kueue"].get("failures") == "0"
+    failure = suites["minio"].find(".//failure")
+    assert failure is not None and failure.get("message") == "it said | no?"
+
+
+def test_the_page_keeps_its_tables() -> None:
+    """A bar in an answer does not make a column."""
+    page = report.markdown(BAD)
+    assert "it said \\| no" in page
+    assert "| minio_console | http://127.0.0.1:18002/ | none |" in page
+
+
+def test_written_whole(tmp_path: Path) -> None:
+    """Three files and nothing else."""
+    report.write(GOOD, tmp_path / "state")
+    assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["junit.xml", "report.json", "report.md"]
+    assert report.load(tmp_path / "state" / "report.json") == GOOD

@@ -8,12 +8,13 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.infn.kaap.plugins.module_utils.deployment import describe
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".kaap" / "embedded"
@@ -107,12 +108,24 @@ def kubectl(*arguments: str, check: bool = True) -> str:
     return result.stdout
 
 
-def until(condition: Callable[[], bool], timeout: float, what: str) -> None:
-    """Waits until a condition holds, or fails saying what did not come."""
+def podman(*arguments: str) -> str:
+    """Runs podman and returns its standard output."""
+    result = subprocess.run(["podman", *arguments], text=True, capture_output=True, check=False, timeout=120)
+    assert result.returncode == 0, f"podman {' '.join(arguments)}: {result.stderr}"
+    return result.stdout
+
+
+def node_container(host: str) -> str:
+    """The container of an embedded node of this clone's deployment."""
+    deployment = describe([str(ROOT / "inventories" / "embedded")], root=ROOT)["deployment"]
+    return f"kaap-{deployment}-{host}"
+
+
+def until_verified(when: str, timeout: float = 420) -> None:
+    """Asks verify until every check passes: what heals by itself takes its time, and nothing else is done to it."""
     deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {timeout} s"
-        time.sleep(0.5)
+    while verify().code != 0:
+        assert time.monotonic() < deadline, f"{when}, these checks still fail: {sorted(failed_checks())}"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,11 +5,16 @@ The tests share one cluster and build on each other; they run in the order of th
 
 from __future__ import annotations
 
+import io
 import json
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
+from minio import Minio
 
 from . import residue
 from .conftest import (
@@ -18,8 +23,11 @@ from .conftest import (
     deploy_killed_at,
     failed_checks,
     kubectl,
+    node_container,
+    podman,
     report,
     run,
+    until_verified,
     verify,
 )
 
@@ -124,7 +132,101 @@ def test_component_taken_out_is_removed_and_comes_back() -> None:
     assert verify().code == 0
 
 
-def break_component() -> Callable[[], None]:
-    """Scales Kueue to nothing."""
+def minio_client() -> Minio:
+    """A client of the deployment's object store, as root."""
+    endpoint = report()["endpoints"]["minio"]
+    login = yaml.safe_load(Path(endpoint["credentials_file"]).read_text())
+    return Minio(urlsplit(endpoint["url"]).netloc, login["access_key"], login["secret_key"], secure=False)
+
+
+def model_objects(client: Minio) -> list[str]:
+    """Names of the objects that serving reads."""
+    return [str(item.object_name) for item in client.list_objects("remat", prefix="models/", recursive=True)]
+
+
+def scale_kueue_to_zero() -> None:
     kubectl("-n", "kueue-system", "scale", "deployment", "kueue-controller-manager", "--replicas=0")
-    return lambda: None
+    kubectl("-n", "kueue-system", "wait", "pod", "--all", "--for=delete", "--timeout=120s")
+
+
+def write_a_wrong_secret() -> None:
+    wrong = json.dumps({"stringData": {"AWS_SECRET_ACCESS_KEY": "not-the-one-that-the-store-knows"}})
+    kubectl("-n", "remat", "patch", "secret", "remat-s3", "--type=merge", "-p", wrong)
+
+
+def overwrite_the_model() -> None:
+    client = minio_client()
+    model = next(name for name in model_objects(client) if name.endswith("model.npz"))
+    client.put_object("remat", model, io.BytesIO(b"no model"), 8)
+
+
+def delete_the_bucket() -> None:
+    client = minio_client()
+    for item in client.list_objects("remat", recursive=True, include_version=True):
+        client.remove_object("remat", str(item.object_name), version_id=item.version_id)
+    client.remove_bucket("remat")
+
+
+def stop_the_kubelet() -> None:
+    podman("exec", node_container("worker-1"), "systemctl", "stop", "kubelet")
+
+
+@pytest.mark.parametrize(
+    ("damage", "check"),
+    [
+        (scale_kueue_to_zero, "kueue: all it consists of is ready"),
+        (write_a_wrong_secret, "remat: credentials in the cluster open the object store"),
+        (overwrite_the_model, "remat: model.npz in the bucket is the one that was trained"),
+        (delete_the_bucket, "minio: bucket remat keeps objects"),
+        (stop_the_kubelet, "kubernetes: kubelet of worker-1 answers"),
+    ],
+)
+def test_break_turns_verify_red_with_the_right_name(damage: Callable[[], None], check: str) -> None:
+    """Each break is found by the check that is there for it."""
+    assert check not in failed_checks()
+    damage()
+    result = verify()
+    assert result.code != 0
+    assert check in failed_checks()
+
+
+def test_one_run_heals_the_five_breaks() -> None:
+    """The same command that made the deployment repairs it, the lost model included."""
+    result = deploy()
+    assert result.code == 0, result.output[-3000:]
+    assert not failed_checks()
+    assert predict("INFN Bari, Dept Phys, Bari, Italy")["label"] == "BA"
+
+
+def test_deleted_pods_of_every_component_come_back() -> None:
+    """Controllers bring back what is lost; nothing of ours lives in a bare pod."""
+    namespaces = {
+        entry["metadata"]["namespace"]
+        for entry in json.loads(kubectl("get", "pods", "-A", "-o", "json"))["items"]
+        if not entry["metadata"]["name"].endswith("control-1")
+    }
+    for namespace in sorted(namespaces):
+        selector = "--selector=tier!=control-plane"
+        kubectl("-n", namespace, "delete", "pods", selector, "--field-selector=status.phase=Running", "--wait=false")
+    until_verified("after deleting the pods")
+
+
+def test_nodes_that_stop_and_start_come_back() -> None:
+    """All machines stop and start, as after a power cut; everything answers again without a deployment run."""
+    podman("stop", "--time=20", node_container("worker-1"), node_container("control-1"))
+    podman("start", node_container("control-1"), node_container("worker-1"))
+    until_verified("after stopping and starting the nodes")
+
+
+def test_killed_worker_heals() -> None:
+    """A worker that dies without a word comes back when it is started."""
+    podman("kill", "--signal=KILL", node_container("worker-1"))
+    podman("start", node_container("worker-1"))
+    until_verified("after killing the worker")
+
+
+def test_destroy_leaves_nothing() -> None:
+    """No container, network, mount, route, link, rule, process or listening port is left; the report is kept."""
+    assert run("scripts/destroy").code == 0
+    assert residue.difference(before, residue.snapshot()) == {}
+    assert (STATE / "report.json").exists()

@@ -155,15 +155,19 @@ def machines(variables: Mapping[str, Any]) -> tuple[settings.Machine, ...]:
     return tuple(
         settings.Machine(
             name=str(name),
-            address=fixed_address(str(name), hostvars.raw_get(name).get("ansible_host")),
+            address=fixed_address(str(name), hostvars.raw_get(name)),
             groups=tuple(str(group) for group in groups if name in groups[group]),
         )
         for name in names
     )
 
 
-def fixed_address(name: str, value: Any) -> str:
-    """Return the address of a host; one that is computed counts as different from all others, as names are."""
+def fixed_address(name: str, raw: Mapping[str, Any]) -> str:
+    """Return the address of a host; one that is computed counts as different from all others, as names are.
+
+    :param raw: the variables of the host, not templated
+    """
+    value = raw.get("machine_address") or raw.get("ansible_host")
     return name if "{{" in str(value or "") else str(value or "")
 
 

@@ -67,11 +67,8 @@ def node_cidr(number: int) -> str:
 
 
 def cache_directory(environ: dict[str, str]) -> Path:
-    """Return the content-addressed cache: `KAAP_CACHE`, or kaap under the XDG cache directory."""
-    given = environ.get("KAAP_CACHE")
-    if given:
-        return Path(given).expanduser().absolute()
-    return Path(environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "kaap"
+    """Return the content-addressed cache: `KAAP_CACHE`, or ~/.cache/kaap. scripts/environment and scripts/destroy agree."""
+    return Path(environ.get("KAAP_CACHE") or "~/.cache/kaap").expanduser().absolute()
 
 
 def describe(sources: list[str], *, root: Path | None = None, environ: dict[str, str] | None = None) -> dict[str, Any]:

@@ -360,7 +360,7 @@ class Inspector:
             found.append(Check(name, "address opens in a browser", f"GET {base}", lambda: self._opens(base)))
             for kind, judge in (("answers", self._answer), ("refused", self._refused)):
                 for entry in case.get(kind) or []:
-                    url = base + str(entry.get("path") or endpoint.get("predict", ""))
+                    url = self.url(endpoint["listener"], str(entry.get("path") or endpoint["path"]))
                     found.append(
                         Check(
                             name,

@@ -74,12 +74,11 @@ def test_names_are_fit_for_hosts() -> None:
     ("environ", "wanted"),
     [
         ({"KAAP_CACHE": "/a"}, "/a"),
-        ({"XDG_CACHE_HOME": "/b"}, "/b/kaap"),
         ({}, str(Path("~/.cache/kaap").expanduser())),
     ],
 )
 def test_where_the_cache_is(environ: dict[str, str], wanted: str) -> None:
-    """The variable of KaaP wins, then that of the desktop's rules."""
+    """One variable, one default."""
     assert str(deployment.cache_directory(environ)) == wanted
 
 

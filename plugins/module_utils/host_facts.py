@@ -257,6 +257,7 @@ def collect(directory: str) -> dict[str, Any]:
         open_files=hard_limit(resource.RLIMIT_NOFILE),
         processes=hard_limit(resource.RLIMIT_NPROC),
     )
+    facts["hostname"] = os.uname().nodename
     facts["container"] = Path("/run/systemd/container").exists()
     facts["missing_packages"] = sorted({package for name, package in PROGRAMS.items() if not shutil.which(name)})
     facts["missing_modules"] = missing_modules(_text("/proc/filesystems"), Path(BRIDGE_PATH).is_dir())

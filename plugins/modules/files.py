@@ -1,0 +1,194 @@
+#!/usr/bin/python
+"""Ansible module: keep a set of small files, in one call."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: files
+short_description: Keep a set of small files and links, in one call
+description:
+  - What M(ansible.builtin.template), M(ansible.builtin.copy) and M(ansible.builtin.file) do one file at a time, each with two
+    calls to the host. A machine of the cluster has about twenty such files.
+  - Directories above a file are made with mode 0755. Files are replaced by rename, so that a reader never sees half of one.
+options:
+  files:
+    description: The files and links.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      dest:
+        description: Absolute path.
+        type: path
+        required: true
+      content:
+        description: Text of the file.
+        type: str
+      secret:
+        description: Text of the file that is never shown.
+        type: str
+      link:
+        description: The path is a symbolic link to this one.
+        type: str
+      mode:
+        description: Permission bits, in octal.
+        type: str
+        default: "0644"
+      owner:
+        description: Name of the user, whose primary group the file gets as well.
+        type: str
+        default: root
+attributes:
+  check_mode:
+    description: Changes nothing and says what would change.
+    support: full
+  diff_mode:
+    description: Shows the difference of texts, but not of secrets.
+    support: full
+author: KaaP maintainers
+"""
+EXAMPLES = r"""
+- name: Configure the service
+  infn.kaap.files:
+    files:
+      - dest: /etc/service/config.yml
+        content: "{{ lookup('ansible.builtin.template', 'config.yml.j2') }}"
+      - dest: /etc/service/tls.key
+        secret: "{{ lookup('ansible.builtin.file', key, rstrip=false) }}"
+        mode: "0400"
+        owner: service
+      - dest: /usr/local/bin/service
+        link: /opt/service/bin/service
+"""
+RETURN = r"""
+files:
+  description: Paths that were changed, or would be in check mode.
+  type: list
+  elements: str
+  returned: success
+"""
+
+
+
+def wanted_content(item: dict[str, Any]) -> bytes | None:
+    """Return the content that a file must have, None for a link."""
+    text = item["content"] if item["content"] is not None else item["secret"]
+    return None if text is None else str(text).encode()
+
+
+def present_content(path: Path) -> bytes | None:
+    """Return the content of a regular file, None when there is none."""
+    if path.is_symlink() or not path.is_file():
+        return None
+    return path.read_bytes()
+
+
+def user(name: str) -> tuple[int, int] | None:
+    """Return user and group number, None when there is no such user."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return entry.pw_uid, entry.pw_gid
+
+
+def differs(item: dict[str, Any]) -> bool:
+    """Tell whether the file or link on the host is not what is wanted."""
+    path = Path(item["dest"])
+    if item["link"] is not None:
+        return not path.is_symlink() or os.readlink(path) != item["link"]
+    if present_content(path) != wanted_content(item):
+        return True
+    found = path.stat()
+    return (found.st_uid, found.st_gid) != user(item["owner"]) or found.st_mode & 0o7777 != int(item["mode"], 8)
+
+
+def write(item: dict[str, Any]) -> None:
+    """Make the file or link what is wanted.
+
+    :raises OSError: when it cannot be written
+    :raises KeyError: when its owner does not exist
+    """
+    path = Path(item["dest"])
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if item["link"] is not None:
+        scratch = path.with_name(f".{path.name}.{os.getpid()}")
+        scratch.symlink_to(item["link"])
+        scratch.replace(path)
+        return
+    owner = user(item["owner"])
+    if owner is None:
+        raise KeyError(f"{path}: there is no user {item['owner']}")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(wanted_content(item) or b"")
+            os.fchown(stream.fileno(), *owner)
+            os.fchmod(stream.fileno(), int(item["mode"], 8))
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def difference(item: dict[str, Any]) -> dict[str, str]:
+    """Return Ansible's diff of one file; of a secret only that it changes."""
+    path = Path(item["dest"])
+    header = {"before_header": item["dest"], "after_header": item["dest"]}
+    if item["link"] is not None:
+        before = f"link to {os.readlink(path)}\n" if path.is_symlink() else "no link\n"
+        return {**header, "before": before, "after": f"link to {item['link']}\n"}
+    if item["content"] is None:
+        return {**header, "before": "a secret, or nothing\n", "after": "another secret\n"}
+    before = (present_content(path) or b"").decode(errors="replace")
+    after = str(item["content"])
+    if before == after:
+        return {**header, "before": "another owner or mode\n", "after": f"{item['owner']} {item['mode']}\n"}
+    return {**header, "before": before, "after": after}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "dest": {"type": "path", "required": True},
+                    "content": {"type": "str"},
+                    "secret": {"type": "str", "no_log": True},
+                    "link": {"type": "str"},
+                    "mode": {"type": "str", "default": "0644"},
+                    "owner": {"type": "str", "default": "root"},
+                },
+                "mutually_exclusive": [["content", "secret", "link"]],
+                "required_one_of": [["content", "secret", "link"]],
+            }
+        },
+        supports_check_mode=True,
+    )
+    changed = [item for item in module.params["files"] if differs(item)]
+    diff = [difference(item) for item in changed]
+    if not module.check_mode:
+        for item in changed:
+            try:
+                write(item)
+            except (OSError, KeyError, ValueError) as problem:
+                module.fail_json(msg=f"cannot write {item['dest']}: {problem}")
+    module.exit_json(changed=bool(changed), files=[item["dest"] for item in changed], diff=diff)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.infn.kaap.plugins.module_utils import pack, release
 from ansible_collections.infn.kaap.plugins.module_utils.cache import Cache, CacheError
-from ansible_collections.infn.kaap.plugins.module_utils.registry_clients import CommandError
+from ansible_collections.infn.kaap.plugins.module_utils.registry_clients import CommandError, die_with_parent
 
 display = Display()
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +41,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "clean": {"type": "bool", "default": False},
             }
         )
+        # A build that outlives a killed run would keep the next one waiting.
+        die_with_parent()
         start = time.monotonic()
         try:
             made, freed = self._work(arguments)

@@ -6,8 +6,10 @@ administrator configured them. When one cannot be reached, the error says which 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,6 +40,12 @@ UNREACHABLE = (
     "proxyconnect",
     "cannot connect to proxy",
 )
+
+
+def die_with_parent() -> None:
+    """Ends this process when the one that started it ends, as Ansible's workers do not by themselves."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 class CommandError(Exception):

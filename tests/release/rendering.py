@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -44,10 +43,7 @@ def bundle() -> Path:
 
 def swagger() -> dict[str, Any]:
     """The API description of the Kubernetes release, from the module it is built from."""
-    record = release.load(ROOT)["kubernetes"]
-    go = record["sources"]["packages"]["go"]
-    modules = Path(os.environ.get("KAAP_CACHE") or "~/.cache/kaap").expanduser() / "go/mod"
-    path = modules / f"{go['module']}@{go['version']}" / "api/openapi-spec/swagger.json"
+    path = bundle() / "manifests" / "kubernetes" / "openapi.json"
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return document
 

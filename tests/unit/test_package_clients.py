@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ansible_collections.infn.kaap.plugins.module_utils import debian, gobuild, package_source, wheels
 from ansible_collections.infn.kaap.plugins.module_utils.registry_clients import CommandError, advice, run
 
+ROOT = Path(__file__).resolve().parents[2]
 DEB822 = """Types: deb deb-src
 # a comment
 URIs: http://mirror.example/debian
@@ -196,3 +202,35 @@ def test_failed_command_tells_status_and_last_lines() -> None:
 )
 def test_page_of_a_modules_source(module: str, page: str) -> None:
     assert package_source.repository(module) == page
+
+
+CHILD = """
+import os, subprocess, sys, time
+from ansible_collections.infn.kaap.plugins.module_utils import registry_clients
+if os.fork() == 0:
+    registry_clients.die_with_parent()
+    print("ready", flush=True)
+    registry_clients.run(["sh", "-c", "echo $$ > {pid}; exec sleep 60"])
+else:
+    time.sleep(60)
+"""
+
+
+def test_builds_end_with_a_killed_run(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "collections")}
+    victim = subprocess.Popen([sys.executable, "-c", CHILD.format(pid=pid)], stdout=subprocess.PIPE, env=env)
+    assert victim.stdout is not None
+    assert victim.stdout.readline() == b"ready\n"
+    until(lambda: pid.is_file() and pid.read_text().strip() != "", "the build started")
+    victim.kill()
+    victim.wait()
+    builder = Path("/proc") / pid.read_text().strip()
+    until(lambda: not builder.exists() or "State:\tZ" in (builder / "status").read_text(), "the build ended")
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Waits for a condition."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, f"waited 10 s and never saw that {what}"

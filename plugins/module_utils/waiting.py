@@ -119,8 +119,12 @@ class _Group:
                     raise
 
     def waits(self) -> list[str]:
-        """What is not ready, each with its reason."""
-        return [f"{target} ({self.verdicts[name].why})" for name, target in list(self.pending.items())]
+        """What is not ready, each with its reason and what its pods say first."""
+        lines = []
+        for name, target in list(self.pending.items()):
+            detail = explain(self.client, self.latest.get(name))[:1]
+            lines.append(f"{target} ({'; '.join([self.verdicts[name].why, *detail])[:300]})")
+        return lines
 
     def problems(self) -> list[str]:
         """What is not ready, with all that is known about it."""

@@ -53,7 +53,7 @@ def fetch_wheels(requirements: Path, target: Path, python: str) -> list[Path]:
     platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(36, 4, -1)]
     platforms += ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64", "linux_x86_64"]
     command = [
-        *pip(), "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes",
+        *pip(), "download", "--progress-bar", "off", "--disable-pip-version-check", "--no-deps", "--require-hashes",
         "--only-binary", ":all:", "--python-version", python, "--implementation", "cp",
         "--abi", tag, "--abi", "abi3", "--abi", "none", "--dest", str(target), "--requirement", str(requirements),
     ]  # fmt: skip
@@ -159,13 +159,13 @@ class Go:
         Returns:
             What could not be had, one sentence each.
         """
-        template = "{{if .Error}}{{.ImportPath}}: {{.Error}}{{end}}"
+        template = "{{if .Error}}{{.Error.Err}}{{end}}"
         flags = ["-tags", ",".join(tags)] if tags else []
         try:
             text = self.run(["list", "-e", "-deps", *flags, "-f", template, *imports], cwd=wrapper)
         except CommandError as error:
             return [str(error)]
-        return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+        return sorted({" ".join(line.split()) for line in text.splitlines() if line.strip()})
 
     def build(self, wrapper: Path, output: Path, binaries: Sequence[Mapping[str, Any]]) -> None:
         """Builds binaries that share linker settings and tags.

@@ -246,7 +246,7 @@ class Packer:
     def _resolve_all(self, missing: list[Step], sources: Sequence[Source]) -> dict[str, Source]:
         self.progress(f"{len(missing)} artefacts are not in the cache; looking for them in the registries")
         chosen: dict[str, Source] = {}
-        problems: list[str] = []
+        lacking: dict[str, list[str]] = {}
 
         def look(step: Step) -> None:
             reasons = []
@@ -258,13 +258,16 @@ class Packer:
                 else:
                     chosen[step.key] = source
                     return
-            problems.extend(f"{step.title}: {reason}" for reason in reasons)
+            for reason in reasons:
+                lacking.setdefault(reason, []).append(step.title)
 
         with ThreadPoolExecutor(WORKERS) as pool:
             for done in [pool.submit(look, step) for step in missing]:
                 done.result()
-        if problems:
-            raise PackError(f"{len(problems)} things cannot be had:", sorted(problems))
+        if lacking:
+            titles = {title for found in lacking.values() for title in found}
+            problems = sorted(f"{', '.join(sorted(found))}: {reason}" for reason, found in lacking.items())
+            raise PackError(f"{len(titles)} of {len(missing)} artefacts cannot be had:", problems)
         return chosen
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.infn.kaap.plugins.module_utils import debian, gobuild, oci, wheels
 from ansible_collections.infn.kaap.plugins.module_utils.cache import Cache, Outputs
-from ansible_collections.infn.kaap.plugins.module_utils.registry_clients import CommandError, run
+from ansible_collections.infn.kaap.plugins.module_utils.registry_clients import CommandError, advice, run
 from ansible_collections.infn.kaap.plugins.module_utils.steps import SUITE, Step
 
 Blobs = dict[str, int]
@@ -65,7 +65,7 @@ class PackageSource:
         self.cache = cache
         self.work = work
         self.progress = progress
-        self._go: gobuild.Go | None = None
+        self._go: gobuild.Go | CommandError | None = None
         self._mutex = threading.Lock()
         self._made = 0
 
@@ -86,7 +86,8 @@ class PackageSource:
         binaries = step.spec["binaries"]
         reasons = self.go.resolve(step.spec["wrapper"], [b["package"] for b in binaries], binaries[0].get("tags", []))
         if reasons:
-            raise UnavailableError([f"{r} (looked for with Go's module proxy)" for r in reasons])
+            where = "(looked for where Go's configuration says: `go env GOPROXY`)"
+            raise UnavailableError([f"{reason}. {advice('go', reason) or where}" for reason in reasons])
 
     def _resolve_carried(self, step: Step) -> None:
         reasons = []
@@ -135,8 +136,14 @@ class PackageSource:
         """The Go toolchain, fetched at first use."""
         with self._mutex:
             if self._go is None:
-                command = gobuild.toolchain(self.cache, self.root, self.progress)
-                self._go = gobuild.Go(command, self.cache.root / "go")
+                try:
+                    command = gobuild.toolchain(self.cache, self.root, self.progress)
+                    self._go = gobuild.Go(command, self.cache.root / "go")
+                except CommandError as error:
+                    # Every step would wait for the same failure.
+                    self._go = CommandError(f"the Go toolchain: {error}", error.output)
+            if isinstance(self._go, CommandError):
+                raise self._go
             return self._go
 
     def _scratch(self) -> Path:

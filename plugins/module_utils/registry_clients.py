@@ -39,6 +39,8 @@ UNREACHABLE = (
     "unable to connect",
     "proxyconnect",
     "cannot connect to proxy",
+    # pip's word for an index that gave no page at all
+    "(from versions: none)",
 )
 
 
@@ -113,7 +115,8 @@ def run(
     if done.returncode != 0:
         output = (done.stdout[-2000:] + done.stderr[-6000:]).strip()
         hint = advice(client, output) if client else ""
-        last = "\n".join(output.splitlines()[-15:])
+        # The hint says it in fewer words than pip, which repeats itself at every try.
+        last = "\n".join([line for line in output.splitlines() if not line.startswith("WARNING: Retrying")][-15:])
         raise CommandError(
             f"{Path(arguments[0]).name} failed with exit status {done.returncode}. {hint}\n{last}".strip(), output
         )

@@ -118,8 +118,11 @@ def test_everything_missing_is_named_before_anything_is_made(
     built = use(packages={"lacks": "hello 1.2.3"})
     with pytest.raises(pack.PackError) as caught:
         run(make(tmp_path), tmp_path / "cache")
-    assert len(caught.value.problems) == 3
-    assert all("packages: " in p and "(looked here)" in p for p in caught.value.problems)
+    assert str(caught.value).startswith("3 of 6 artefacts cannot be had:")
+    assert caught.value.problems == [
+        "hello 1.2.3: charts, hello 1.2.3: files and licences of images: packages: carried is not there (looked here)",
+        "hello 1.2.3: commands hello, hellod: packages: go is not there (looked here)",
+    ]
     assert built["packages"].made == []
     assert not (tmp_path / "state").exists()
 

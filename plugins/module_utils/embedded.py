@@ -75,7 +75,7 @@ class Node:
     @property
     def definition(self) -> str:
         """Digest of everything that, when changed, needs another container."""
-        text = json.dumps([asdict(self), DATA, MARK], sort_keys=True)
+        text = json.dumps([asdict(self), DATA, MARK, OWN_HIERARCHY], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -121,6 +121,14 @@ def limits(missing: Iterable[str], open_files: int, processes: int) -> dict[str,
     return {"nofile": max(open_files, WANTED_OPEN_FILES), "nproc": max(processes, WANTED_PROCESSES)}
 
 
+# On cgroup v1 podman lays the host's whole named hierarchy (name=systemd) over the container's own view of it: every
+# node's systemd would then manage the same root, and stop the services of the others. The view below it is right.
+OWN_HIERARCHY = (
+    "if grep -q ' /[.][.]/.* /sys/fs/cgroup/systemd ' /proc/self/mountinfo; then "
+    "umount /sys/fs/cgroup/systemd/release_agent; umount /sys/fs/cgroup/systemd || exit 1; fi; exec /sbin/init"
+)
+
+
 def run_arguments(node: Node, limit: dict[str, int], cgroup_version: int) -> list[str]:
     """Return the arguments of `podman` that make the container and start it."""
     arguments = [
@@ -135,6 +143,8 @@ def run_arguments(node: Node, limit: dict[str, int], cgroup_version: int) -> lis
         "--no-hosts",
         *["--tmpfs", "/run", "--tmpfs", "/tmp"],  # noqa: S108  (a path inside the node)
     ]
+    if cgroup_version == 1:
+        arguments += ["--entrypoint", json.dumps(["/bin/sh", "-c", OWN_HIERARCHY])]
     for name, value in sorted(limit.items()):
         arguments += ["--ulimit", f"{name}={value}:{value}"]
     for name, directory in DATA.items():

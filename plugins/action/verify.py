@@ -24,6 +24,8 @@ from ansible_collections.infn.kaap.plugins.module_utils import (
 )
 
 CLUSTER_RECORD = "kubernetes"
+# A login is written in the words of those who use it.
+LOGIN_KEYS = {"rootUser": "access_key", "rootPassword": "secret_key"}
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -174,6 +176,7 @@ def write_credentials(site: inspection.Site, state: Path) -> None:
     }
     for name in sorted(names & set(site.secrets)):
         path = state / "credentials" / f"{name}.yml"
-        wanted = yaml.safe_dump(dict(site.secrets[name]), sort_keys=True)
+        login = {LOGIN_KEYS.get(key, key): value for key, value in site.secrets[name].items()}
+        wanted = yaml.safe_dump(login, sort_keys=True)
         if not path.is_file() or path.read_text("utf-8") != wanted or stat.S_IMODE(path.stat().st_mode) != 0o600:
-            secrets.write(path, dict(site.secrets[name]))
+            secrets.write(path, login)

@@ -67,7 +67,7 @@ def node_cidr(number: int) -> str:
 
 
 def cache_directory(environ: dict[str, str]) -> Path:
-    """Return the content-addressed cache: `KAAP_CACHE`, or ~/.cache/kaap. scripts/environment and scripts/destroy agree."""
+    """Return the cache: `KAAP_CACHE`, or ~/.cache/kaap. scripts/environment and scripts/destroy agree."""
     return Path(environ.get("KAAP_CACHE") or "~/.cache/kaap").expanduser().absolute()
 
 

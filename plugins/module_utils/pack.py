@@ -29,7 +29,8 @@ Progress = Callable[[str], None]
 UNMEASURED = {"seconds": 120, "build_bytes": 1_000_000_000, "output_bytes": 150_000_000, "memory_bytes": 2_000_000_000}
 BASE = {"seconds": 40, "build_bytes": 500_000_000, "output_bytes": 120_000_000, "memory_bytes": 300_000_000}
 TOOLCHAIN_BYTES = 350_000_000
-IMAGE_SECONDS = 3
+# Kinds of steps that download and build; the others copy.
+EXPENSIVE = {"go", "wheels", "rootfs"}
 WORKERS = 2
 
 
@@ -128,20 +129,16 @@ def estimate(root: Path, records: Mapping[str, Record], cache: Cache) -> Estimat
     steps, _ = plan(root, records)
     missing = [s for s in steps.values() if cache.get(s.key) is None]
     disk = seconds = memory = 0
-    counted: set[str] = set()
-    for step in missing:
+    for name in dict.fromkeys(step.record for step in missing):
+        own = [step for step in missing if step.record == name]
         figures: Mapping[str, int]
-        if step.kind == "base":
-            figures = BASE
-        elif step.record in counted:
-            continue
+        if not name:
+            figures = {key: value * len(own) for key, value in BASE.items()}
         else:
-            figures = records[step.record].get("measured", UNMEASURED)
-            only_images = all(s.kind == "image" for s in missing if s.record == step.record)
-            built = {k.kind for k in steps.values() if k.record == step.record} & {"go"}
-            if only_images and built:
-                figures = {**figures, "seconds": IMAGE_SECONDS, "build_bytes": 0, "memory_bytes": 200_000_000}
-            counted.add(step.record)
+            figures = records[name].get("measured", UNMEASURED)
+            if not any(step.kind in EXPENSIVE for step in own):
+                cheap = {"seconds": len(own), "build_bytes": 0, "memory_bytes": BASE["memory_bytes"]}
+                figures = {**figures, **cheap}
         disk += figures["build_bytes"] + figures["output_bytes"]
         seconds += figures["seconds"]
         memory = max(memory, figures["memory_bytes"])

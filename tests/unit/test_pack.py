@@ -218,6 +218,9 @@ def test_estimate_counts_what_the_cache_lacks(tmp_path: Path, use: Callable[...,
     assert len(before.missing) == 6
     run(root, tmp_path / "cache")
     assert pack.estimate(root, release.load(root), cache) == pack.Estimate(0, 0, 0, [])
+    (root / "charts/hello/Chart.yaml").write_text("name: other\n")
+    changed = pack.estimate(root, release.load(root), cache)
+    assert (changed.seconds, changed.disk_bytes) == (1, 500), "nothing has to be built for a chart"
 
 
 VICTIM = """

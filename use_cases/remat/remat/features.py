@@ -37,6 +37,7 @@ _CLASSES = (
     ("U", re.compile(r"^(nuc)")),
     ("T", re.compile(r"^ital(i|$)")),
 )
+_STRONG = frozenset(("A:exact", "A:ocr", "A:glue", "A:split", "LF:full"))
 _RESOLVED_COPIES = 6
 _EVIDENCE_COPIES = 4
 _KEYS = {"i": "uojk89", "n": "bmhj", "f": "dgrvct"}
@@ -216,7 +217,7 @@ def _phrases() -> dict[tuple[str, ...], tuple[str, str]]:
     return table
 
 
-_LAB_ACRONYMS = {"lnf": {"LNF", "RM1"}, "lngs": {"LNGS"}, "lnl": {"LNL", "PD"}, "lns": {"CT", "LNS"}, "cnaf": {"BO"}, "tifpa": {"TIFPA"}}
+_LAB_ACRONYMS = {"lnf": {"LNF", "RM1"}, "lngs": {"LNGS"}, "lnl": {"LNL", "PD"}, "cnaf": {"BO"}, "tifpa": {"TIFPA"}}
 _STREETS = frozenset(("via", "viale", "piazza", "piazzale", "corso", "largo", "street"))
 _GENERIC = re.compile(
     r"univ|degli|studi|dipartimento|interateneo|fisica|astronomia|matematica|politecnico|polytech|politecn|scuola|normale"
@@ -249,6 +250,7 @@ class Reading:
     evidence: list[tuple[str, int]]
     at: int
     mentions: list[Mention]
+    clause: tuple[int, int]
     resolved: str
 
 
@@ -268,7 +270,8 @@ class Reader:
         tokens = [self.vocabulary.correct(word) for word in raw]
         evidence, at = self._evidence(raw, tokens)
         mentions = self._mentions(tokens, at)
-        return Reading(tokens, raw, evidence, at, mentions, _resolve(mentions, at, tokens))
+        clause = _clause(tokens, mentions, evidence, at)
+        return Reading(tokens, raw, evidence, at, mentions, clause, _resolve(mentions, clause, at, tokens))
 
     def _respaced(self, raw: list[str]) -> list[str]:
         """Undo lost and added spaces where known words come out: "InstNucl", "G enoa"."""
@@ -308,10 +311,11 @@ class Reader:
             if guessed > 1 or (guessed and not full):
                 continue
             # Without "national" it is one of the many institutes of nuclear physics.
-            if full or ("N" in letters and letters & {"F", "U"} and not goes_on):
-                found.append((f"LF:{'full' if full else ''.join(sorted(letters - {'I'}))}{'+' if goes_on else ''}", at))
-        strong = [at for kind, at in found if kind in ("A:exact", "A:ocr", "A:glue", "A:split", "LF:full")]
-        return found, min(strong or [at for kind, at in found if not kind.endswith("+")], default=-1)
+            # One that goes on is another institute's, such as NIKHEF's.
+            if not goes_on and (full or ("N" in letters and letters & {"F", "U"})):
+                found.append((f"LF:{'full' if full else ''.join(sorted(letters - {'I'}))}", at))
+        strong = [at for kind, at in found if kind in _STRONG]
+        return found, min(strong or [at for _, at in found], default=-1)
 
     def _mentions(self, tokens: list[str], infn_at: int) -> list[Mention]:
         found: list[Mention] = []
@@ -391,7 +395,7 @@ class Reader:
             elif word == "trento":
                 found.append(("lab:tifpa&town", mention.at))
             elif word in _LAB_ACRONYMS:
-                # "LNS" alone is also Saclay's, Cornell's and MIT's; with Catania it is ours.
+                # Not "LNS": that is also Saclay's, Cornell's and MIT's.
                 town = _LAB_ACRONYMS[word] & {item.label for item in reading.mentions if item.at != mention.at}
                 if town or len(word) > 3:
                     found.append((f"lab:{word}{'&town' if town else ''}", mention.at))
@@ -406,8 +410,8 @@ class Reader:
             if mention.kind not in seen:
                 seen.add(mention.kind)
                 names.append(f"{mention.kind}1={mention.label}")
-        begin, stop = _clause(reading)
-        inside = [item for item in reading.mentions if begin <= item.at < stop] or reading.mentions
+        begin, stop = reading.clause
+        inside = [item for item in reading.mentions if begin <= item.at < stop]
         if inside:
             names.append(f"F={inside[0].label}")
             after = next((item for item in inside if item.at > reading.at), None)
@@ -519,25 +523,28 @@ def _goes_on(tokens: list[str], at: int) -> bool:
     return False
 
 
-def _clause(reading: Reading) -> tuple[int, int]:
-    """Return where the part of the string that names INFN begins and ends: all of it, unless ";" divides it."""
-    tokens, at = reading.tokens, reading.at
+def _clause(tokens: list[str], mentions: list[Mention], evidence: list[tuple[str, int]], at: int) -> tuple[int, int]:
+    """Return where the part of the string that names INFN first begins and ends.
+
+    A ";" divides, and so does "and" before another INFN. A part without any site counts as the whole string, unless
+    INFN stands in the rest too: then its own site is there, spelt beyond recognition, and the other's is not meant.
+    """
     if at < 0:
         return 0, len(tokens)
     begin = next((place + 1 for place in range(at - 1, -1, -1) if tokens[place] == ";"), 0)
-    stop = next((place for place in range(at, len(tokens)) if tokens[place] == ";"), len(tokens))
-    if not any(begin <= item.at < stop for item in reading.mentions):
-        return 0, len(tokens)
-    return begin, stop
+    again = {place for kind, place in evidence if kind in _STRONG and place > at}
+    stop = next(
+        (p for p in range(at, len(tokens)) if tokens[p] == ";" or (tokens[p] in _CONJUNCTIONS and p + 1 in again)), len(tokens)
+    )
+    if any(begin <= item.at < stop for item in mentions) or any(place >= stop for place in again):
+        return begin, stop
+    return 0, len(tokens)
 
 
-def _resolve(mentions: list[Mention], infn_at: int, tokens: list[str]) -> str:
+def _resolve(mentions: list[Mention], clause: tuple[int, int], infn_at: int, tokens: list[str]) -> str:
     """Return the structure that the rules would name: the first one named as such, else the nearest place."""
-    # Only the clause that names INFN counts, if there is one: "INGV, Sezione di Bologna; INFN, Bari" is Bari's.
-    begin = next((at + 1 for at in range(infn_at - 1, -1, -1) if tokens[at] == ";"), 0)
-    stop = next((at for at in range(max(infn_at, 0), len(tokens)) if tokens[at] == ";"), len(tokens))
-    clause = [item for item in mentions if begin <= item.at < stop]
-    named = [item for item in (clause if infn_at >= 0 and clause else mentions) if item.kind in "LHEI"]
+    mentions = [item for item in mentions if clause[0] <= item.at < clause[1]]
+    named = [item for item in mentions if item.kind in "LHEI"]
     if named:
         first = named[0]
         if first.kind == "I" or (first.kind == "L" and tokens[first.at] == "frascati"):

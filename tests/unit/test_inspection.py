@@ -1,0 +1,321 @@
+"""The checks of a site, asked for real of small servers: what passes, what fails, and under which name."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.infn.kaap.plugins.module_utils import checks, inspection, object_store
+
+MODEL = b"the model that was trained"
+CARD = {"metrics": {"accuracy": 0.98}, "files": {"model.npz": hashlib.sha256(MODEL).hexdigest()}}
+NOW = "2026-01-01T00:00:00Z"
+CASE = yaml.safe_load("""
+component: remat
+endpoint: {name: remat, listener: http, path: /predict}
+ready:
+  - {api: serving.kserve.io/v1beta1, kind: InferenceService, name: remat, namespace: remat, condition: Ready}
+credentials: {secret: remat-s3, namespace: remat, access_key: KEY, secret_key: SECRET}
+answers:
+  - what: predicts BA
+    body: {instances: [INFN Bari]}
+    expect: {predictions: [{label: BA}]}
+  - what: answers elsewhere
+    path: /elsewhere
+    body: {instances: [INFN Bari]}
+    expect: {predictions: [{label: BA}]}
+refused:
+  - what: refuses text
+    text: no json
+  - what: refuses 10 MB
+    big: 10000000
+""")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Plays the API server, the predictor and a console, from one table of answers."""
+
+    table: dict[str, tuple[int, str, Any]] = {}  # noqa: RUF012  (each test gives its own)
+
+    def _answer(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        sent = self.rfile.read(length)
+        key = f"{self.command} {self.path.partition('?')[0]}"
+        if self.command == "POST" and self.path == "/predict" and not sent.startswith(b'{"instances": ["INFN'):
+            key = "POST bad"
+        status, kind, content = self.table.get(key, (404, "application/json", {"message": f"no {key}"}))
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self) -> None:  # noqa: N802  (the library's name)
+        """Answer from the table."""
+        self._answer()
+
+    def do_POST(self) -> None:  # noqa: N802  (the library's name)
+        """Answer from the table."""
+        self._answer()
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Say nothing."""
+
+
+JSON = "application/json"
+RESOURCES = {
+    "kind": "APIGroupDiscoveryList",
+    "items": [
+        {
+            "metadata": {"name": "serving.kserve.io"},
+            "versions": [
+                {
+                    "version": "v1beta1",
+                    "resources": [
+                        {
+                            "resource": "inferenceservices",
+                            "responseKind": {"kind": "InferenceService"},
+                            "scope": "Namespaced",
+                        }
+                    ],
+                }
+            ],
+        }
+    ],
+}
+PREDICTED = {"predictions": [{"label": "BA", "probability": 0.9}]}
+GOOD: dict[str, tuple[int, str, Any]] = {
+    "GET /api": (200, JSON, {"kind": "APIGroupDiscoveryList", "items": []}),
+    "GET /apis": (200, JSON, RESOURCES),
+    "GET /readyz": (200, "text/plain", b"ok"),
+    "GET /version": (200, JSON, {"gitVersion": "v1.36.3"}),
+    "GET /api/v1/namespaces/kube-system/pods": (
+        200,
+        JSON,
+        {"metadata": {}, "items": [{"metadata": {"name": "dns"}, "status": {"phase": "Succeeded"}}]},
+    ),
+    "GET /api/v1/nodes/n1/proxy/healthz": (200, "text/plain", b"ok"),
+    "GET /apis/serving.kserve.io/v1beta1/namespaces/remat/inferenceservices/remat": (
+        200,
+        JSON,
+        {"metadata": {"name": "remat"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}},
+    ),
+    "GET /predict": (200, "text/html", b"<html>try it</html>"),
+    "POST /predict": (200, JSON, PREDICTED),
+    "POST /elsewhere": (200, JSON, PREDICTED),
+    "POST bad": (400, JSON, {"error": "no"}),
+}
+
+
+@pytest.fixture
+def server() -> Iterator[ThreadingHTTPServer]:
+    """Return a server whose answers are good at first."""
+    Handler.table = dict(GOOD)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield listening
+        listening.shutdown()
+
+
+def site(tmp_path: Path, port: int, **changes: Any) -> inspection.Site:
+    """Return a site behind the server."""
+    kubeconfig = tmp_path / "kubeconfig"
+    content = {
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+    }
+    kubeconfig.write_text(yaml.safe_dump(content))
+    facts: dict[str, Any] = {
+        "records": {},
+        "nodes": ["n1"],
+        "kubernetes": "v1.36.3",
+        "kubeconfig": kubeconfig,
+        "address": "127.0.0.1",
+        "ports": {"http": port, "s3": port, "console": port},
+        "secrets": {},
+        "cases": {"remat": {key: value for key, value in CASE.items() if key != "credentials"}},
+    }
+    return inspection.Site(**{**facts, **changes})
+
+
+def ask(wanted: inspection.Site) -> dict[str, tuple[str, str]]:
+    """Return result and answer of each check."""
+    found = checks.run(inspection.Inspector(wanted).checks(), 20.0, inspection.EXPECTED)
+    return {each["name"]: (each["result"], each["answered"]) for each in found}
+
+
+def failed(answers: dict[str, tuple[str, str]]) -> dict[str, str]:
+    """Return the answers of the failed checks, but for the node, whose Lease the server does not play."""
+    return {
+        name: said
+        for name, (result, said) in answers.items()
+        if result == "fail" and name != "kubernetes: node n1 is Ready"
+    }
+
+
+def test_a_good_site_passes(tmp_path: Path, server: ThreadingHTTPServer) -> None:
+    """Cluster and use case, each under its name."""
+    answers = ask(site(tmp_path, server.server_port))
+    assert failed(answers) == {}
+    assert list(answers) == [
+        "kubernetes: API server is ready",
+        "kubernetes: pods of kube-system are ready",
+        "kubernetes: node n1 is Ready",
+        "kubernetes: kubelet of n1 answers",
+        "remat: InferenceService remat is Ready",
+        "remat: address opens in a browser",
+        "remat: predicts BA",
+        "remat: answers elsewhere",
+        "remat: refuses text",
+        "remat: refuses 10 MB",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "answer", "name", "said"),
+    [
+        ("GET /readyz", (500, "text/plain", b"etcd failed"), "kubernetes: API server is ready", "etcd failed"),
+        ("GET /version", (200, JSON, {"gitVersion": "v1.35.0"}), "kubernetes: API server is ready", "wanted v1.36.3"),
+        (
+            "GET /api/v1/nodes/n1/proxy/healthz",
+            (503, JSON, {"message": "connection refused"}),
+            "kubernetes: kubelet of n1 answers",
+            "connection refused",
+        ),
+        (
+            "GET /api/v1/namespaces/kube-system/pods",
+            (200, JSON, {"metadata": {}, "items": [{"metadata": {"name": "dns"}, "status": {"phase": "Failed"}}]}),
+            "kubernetes: pods of kube-system are ready",
+            "dns: it failed",
+        ),
+        ("GET /predict", (405, JSON, {}), "remat: address opens in a browser", "it answered 405"),
+        (
+            "POST /predict",
+            (200, JSON, {"predictions": [{"label": "NA"}]}),
+            "remat: predicts BA",
+            'label is "NA", wanted "BA"',
+        ),
+        (
+            "POST /elsewhere",
+            (503, "text/plain", b"no healthy upstream"),
+            "remat: answers elsewhere",
+            "no healthy upstream",
+        ),
+    ],
+)
+def test_a_fault_turns_its_own_check_red(
+    request: pytest.FixtureRequest, key: str, answer: tuple[int, str, Any], name: str, said: str
+) -> None:
+    """And no other."""
+    port = request.getfixturevalue("server").server_port
+    Handler.table[key] = answer
+    found = failed(ask(site(request.getfixturevalue("tmp_path"), port)))
+    assert list(found) == [name]
+    assert said in found[name]
+
+
+def test_a_server_error_on_bad_input_is_a_fault(tmp_path: Path, server: ThreadingHTTPServer) -> None:
+    """Bad input gets 4xx."""
+    Handler.table["POST bad"] = (500, JSON, {})
+    assert set(failed(ask(site(tmp_path, server.server_port)))) == {"remat: refuses text", "remat: refuses 10 MB"}
+
+
+def test_without_a_cluster_every_check_says_so(tmp_path: Path, server: ThreadingHTTPServer) -> None:
+    """The predictor is still asked: each check stands alone."""
+    record = {"name": "minio", "version": "1", "namespace": "minio"}
+    gone = site(tmp_path, server.server_port, kubeconfig=tmp_path / "none", records={"minio": record})
+    found = ask(gone)
+    assert found["remat: predicts BA"][0] == "pass"
+    for name in ("kubernetes: API server is ready", "minio: all it consists of is ready"):
+        assert found[name][0] == "fail" and "there is no kubeconfig" in found[name][1]
+    assert "root password is not among the stored secrets" in found["minio: root logs in with its password"][1]
+
+
+class FakeStore:
+    """An object store with one user and some objects."""
+
+    objects: dict[str, bytes] = {}  # noqa: RUF012  (each test gives its own)
+
+    def __init__(self, *_login: str) -> None:
+        """Take any login."""
+
+    def login(self, user: str, secret: str) -> bool:
+        """Know one user."""
+        return (user, secret) == ("remat", "right")
+
+    def read(self, bucket: str, name: str) -> bytes:
+        """Return an object."""
+        if name not in self.objects:
+            raise object_store.StoreError(f"get {bucket}/{name}: NoSuchKey")
+        return self.objects[name]
+
+
+@pytest.fixture
+def stored(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """Return the objects of a store that holds model and card."""
+    FakeStore.objects = {"m/model.npz": MODEL, "m/card.json": json.dumps(CARD).encode()}
+    monkeypatch.setattr(object_store, "Store", FakeStore)
+    return FakeStore.objects
+
+
+STORE = {
+    "bucket": "remat",
+    "card": "m/card.json",
+    "at_least": {"metrics.accuracy": 0.97},
+    "digests": {"m/model.npz": ["files", "model.npz"]},
+}
+TRAINED = "remat: model.npz in the bucket is the one that was trained"
+SAYS = "remat: model card says what the model can do"
+
+
+def with_store(tmp_path: Path, port: int) -> inspection.Site:
+    """Return a site with a use case that keeps a model."""
+    root = {"minio-root": {"rootUser": "r", "rootPassword": "p"}}
+    return site(tmp_path, port, secrets=root, cases={"remat": {"store": STORE, "credentials": CASE["credentials"]}})
+
+
+def secret(password: str) -> tuple[int, str, Any]:
+    """Return the Secret that the predictor uses."""
+    data = {"KEY": "remat", "SECRET": password}
+    return 200, JSON, {"data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}}
+
+
+def test_models_cards_and_secrets(tmp_path: Path, server: ThreadingHTTPServer, stored: dict[str, bytes]) -> None:
+    """Green first, then each break under its own name."""
+    place = "GET /api/v1/namespaces/remat/secrets/remat-s3"
+    opens = "remat: credentials in the cluster open the object store"
+    Handler.table[place] = secret("right")
+    wanted = with_store(tmp_path, server.server_port)
+    assert failed(ask(wanted)) == {}
+    Handler.table[place] = secret("wrong")
+    assert list(failed(ask(wanted))) == [opens]
+    Handler.table[place] = (404, JSON, {})
+    assert failed(ask(wanted)) == {opens: "Secret remat/remat-s3 does not exist"}
+    Handler.table[place] = secret("right")
+    stored["m/model.npz"] = b"no model"
+    assert list(failed(ask(wanted))) == [TRAINED]
+    stored["m/model.npz"] = MODEL
+    stored["m/card.json"] = json.dumps({**CARD, "metrics": {"accuracy": 0.9}}).encode()
+    assert failed(ask(wanted)) == {SAYS: "metrics.accuracy: it is 0.9, wanted at least 0.97"}
+    stored.clear()
+    assert set(failed(ask(wanted))) == {SAYS, TRAINED}
+
+
+def test_requests_are_told_in_a_few_characters() -> None:
+    """The report stays small, whatever is sent."""
+    assert inspection.shown_request({"big": 10_000_000}) == "with one instance of 10000000 letters"
+    assert len(inspection.request_body({"big": 10_000_000})) > 10_000_000
+    assert inspection.request_body({"text": "x"}) == b"x"
+    assert re.fullmatch(r'\{"instances": \["a"\]\}', inspection.shown_request({"body": {"instances": ["a"]}}))

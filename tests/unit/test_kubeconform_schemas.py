@@ -86,6 +86,7 @@ def test_crd_schema_is_closed_except_where_the_crd_keeps_it_open() -> None:
     schema = schemas.from_crd(CRD)["example.org_v1_queue.json"]
     base = {"apiVersion": "example.org/v1", "kind": "Queue", "metadata": {"name": "a"}}
     check(schema, {**base, "spec": {"quota": 3}, "template": {"anything": 1}})
+    wrong: dict[str, Any]
     for wrong in ({"spec": {"quotas": 3}}, {}, {"spec": {}, "status": {}}):
         with pytest.raises(jsonschema.ValidationError):
             check(schema, {**base, **wrong})

@@ -32,8 +32,13 @@ def closed(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     if node.get("x-kubernetes-int-or-string") or node.get("format") == "int-or-string":
-        return INT_OR_STRING
-    result = {key: closed(value) for key, value in node.items() if not key.startswith("x-kubernetes-")}
+        return dict(INT_OR_STRING)
+    result = {
+        # Names of properties are no keywords, even where they are spelt alike (as in the schema of a CRD).
+        key: {name: closed(item) for name, item in value.items()} if key == "properties" else closed(value)
+        for key, value in node.items()
+        if not key.startswith("x-kubernetes-")
+    }
     result.pop("format", None)
     result.pop("default", None)
     if result.pop("nullable", False) and isinstance(result.get("type"), str):
@@ -59,7 +64,8 @@ def _references(node: Any) -> set[str]:
 
 def file_name(group: str, version: str, kind: str) -> str:
     """The file in which kubeconform looks, with the template LOCATION."""
-    return f"{group}_{version}_{kind.lower()}.json"
+    # kubeconform takes the part of apiVersion before the slash for the group: "v1" where there is none.
+    return f"{group or version}_{version}_{kind.lower()}.json"
 
 
 def from_openapi(swagger: Schema) -> dict[str, Schema]:

@@ -90,3 +90,17 @@ def test_crd_schema_is_closed_except_where_the_crd_keeps_it_open() -> None:
     for wrong in ({"spec": {"quotas": 3}}, {}, {"spec": {}, "status": {}}):
         with pytest.raises(jsonschema.ValidationError):
             check(schema, {**base, **wrong})
+
+
+def test_properties_spelt_like_keywords_are_properties() -> None:
+    """The schema of CustomResourceDefinition describes schemas: `format` and `properties` are names there."""
+    inner = {"type": "object", "properties": {"x": {"x-kubernetes-int-or-string": True}}}
+    node = {"type": "object", "properties": {"format": {"type": "string"}, "properties": inner}}
+    result = schemas.closed(node)
+    assert set(result["properties"]) == {"format", "properties"}
+    assert schemas.INT_OR_STRING == {"oneOf": [{"type": "string"}, {"type": "integer"}]}, "a shared value was changed"
+
+
+def test_core_kinds_lie_where_kubeconform_looks() -> None:
+    """It takes the whole of apiVersion `v1` for the group."""
+    assert schemas.file_name("", "v1", "Service") == "v1_v1_service.json"

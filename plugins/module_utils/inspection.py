@@ -28,6 +28,7 @@ POD = Resource("", "v1", "Pod", "pods", True)
 SECRET = Resource("", "v1", "Secret", "secrets", True)
 LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)
 METRICS = Resource("metrics.k8s.io", "v1beta1", "NodeMetrics", "nodes", False)
+INFERENCE_SERVICE = Resource("serving.kserve.io", "v1beta1", "InferenceService", "inferenceservices", True)
 STORAGE_CLASS = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
@@ -384,6 +385,20 @@ class Inspector:
             raise CheckError(f"the object store refuses {user or 'the empty user'} with this secret")
         return f"{user} is let in"
 
+    def _key(self, store: Mapping[str, Any], key: str) -> str:
+        """Return the key of a model's file: below the storageUri of the InferenceService `served_by`, if given."""
+        served = store.get("served_by")
+        if not served:
+            return key
+        service = self.client.get(INFERENCE_SERVICE, str(served["namespace"]), str(served["name"]))
+        if service is None:
+            raise CheckError(f"InferenceService {served['namespace']}/{served['name']} does not exist")
+        uri = str(checks.dig(service, "spec.predictor.model.storageUri"))
+        start = f"s3://{store['bucket']}/"
+        if not uri.startswith(start):
+            raise CheckError(f"it serves {uri}, which is not in bucket {store['bucket']}")
+        return f"{uri.removeprefix(start).rstrip('/')}/{key}"
+
     def _card(self, store: Mapping[str, Any]) -> str:
         card = self._load_card(store)
         limits = store.get("at_least") or {}
@@ -391,7 +406,8 @@ class Inspector:
         return demand_all(checks.at_least(card, limits), figures or "it is there")
 
     def _load_card(self, store: Mapping[str, Any]) -> Any:
-        content = self._store(*self._root_login()).read(str(store["bucket"]), str(store["card"]))
+        key = self._key(store, str(store["card"]))
+        content = self._store(*self._root_login()).read(str(store["bucket"]), key)
         try:
             return json.loads(content)
         except ValueError as problem:
@@ -399,7 +415,7 @@ class Inspector:
 
     def _model(self, store: Mapping[str, Any], key: str, path: str | Sequence[str]) -> str:
         wanted = str(checks.dig(self._load_card(store), path))
-        content = self._store(*self._root_login()).read(str(store["bucket"]), key)
+        content = self._store(*self._root_login()).read(str(store["bucket"]), self._key(store, key))
         return demand(checks.digest(content, wanted), f"{len(content)} bytes with the sha256 of the model card")
 
     def _opens(self, url: str) -> str:

@@ -290,6 +290,7 @@ PREDICATES: dict[tuple[str, str], Callable[[Object], Verdict]] = {
     ("apps", "StatefulSet"): stateful_set,
     ("apps", "DaemonSet"): daemon_set,
     ("batch", "Job"): job,
+    ("trainer.kubeflow.org", "TrainJob"): job,
     ("apiregistration.k8s.io", "APIService"): api_service,
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): webhook_configuration,
     ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): webhook_configuration,

@@ -115,7 +115,11 @@ class Guard:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
-        check = self._checks.get(scope.get("path", "")) if scope["type"] == "http" and scope["method"] == "POST" else None
+        known = scope["type"] == "http" and scope["path"] in self._checks
+        if known and scope["method"] in ("GET", "HEAD"):
+            await _answer(send, 200, b"text/html; charset=utf-8", PAGE)
+            return
+        check = self._checks[scope["path"]] if known and scope["method"] == "POST" else None
         if check is None:
             await self._inner(scope, receive, send)
             return
@@ -189,10 +193,36 @@ def _parse(body: bytes, scope: MutableMapping[str, Any]) -> Any:
 
 
 async def _refuse(send: Send, refused: Refused) -> None:
-    content = orjson.dumps({"error": str(refused)})
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
-    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await _answer(send, refused.status, b"application/json", orjson.dumps({"error": str(refused)}))
+
+
+async def _answer(send: Send, status: int, kind: bytes, content: bytes) -> None:
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(content))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
+
+
+# What a browser shows at the address that programs post to.
+PAGE = b"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>ReMAT</title>
+<body style="font-family: sans-serif; max-width: 50em; margin: 2em auto">
+<h1>ReMAT</h1>
+<p>Which INFN structure does an affiliation name? One affiliation a line.</p>
+<textarea id="text" rows="6" style="width: 100%">INFN Frascati Natl Labs, I-00044 Frascati, Roma
+Univ Siena, Dipartimento Fis, Pisa, Italy</textarea>
+<p><button onclick="ask()">Ask</button></p><pre id="answer"></pre>
+<p>Programs post JSON to this address: <code>{"instances": ["INFN Bari, Dept Phys, Bari, Italy"]}</code></p>
+<script>
+async function ask() {
+  const instances = document.getElementById("text").value.split("\\n").filter(line => line.trim());
+  const path = location.pathname.replace(/\\/v2\\/models\\/([^/]+)\\/infer$/, "/v1/models/$1:predict");
+  const answer = await fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify({instances})});
+  const found = await answer.json();
+  document.getElementById("answer").textContent = found.error || found.predictions.map((row, at) =>
+    row.label.padEnd(9) + (row.infn ? "INFN  " : "      ") + row.probability.toFixed(3) + "  " + instances[at]).join("\\n");
+}
+</script></body></html>
+"""
 
 
 class Remat(kserve.Model):  # type: ignore[misc]  # kserve carries no types

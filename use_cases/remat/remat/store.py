@@ -45,6 +45,15 @@ class Store:
             raise
         return True
 
+    def read(self, key: str) -> bytes:
+        """Return the object under `key`."""
+        answer = self._client.get_object(self._bucket, key)
+        try:
+            return bytes(answer.read())
+        finally:
+            answer.close()
+            answer.release_conn()
+
     def upload(self, path: Path, key: str) -> None:
         """Write the file at `path` to `key`."""
         self._client.fput_object(self._bucket, key, str(path))

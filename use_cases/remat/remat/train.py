@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import hashlib
 import json
 import multiprocessing
 import platform
@@ -36,6 +37,7 @@ from .text import LABELS
 # False positives are dearer than misses: a wrong structure enters the catalogue, an Unknown is looked at by a person.
 DEV_FALSE_POSITIVES = 0.002
 
+CARD = "model-card.json"
 _started = time.monotonic()
 
 
@@ -228,6 +230,17 @@ def card(parameters: dataset.Parameters, data: dataset.Data, model: Model, figur
     }
 
 
+def _is_complete(store: Store, prefix: str) -> bool:
+    """Return whether a run left everything under `prefix`: the card, and each file as the card describes it."""
+    if not store.exists(f"{prefix}/{CARD}"):
+        return False
+    described = json.loads(store.read(f"{prefix}/{CARD}"))["files"]
+    return all(
+        store.exists(f"{prefix}/{name}") and hashlib.sha256(store.read(f"{prefix}/{name}")).hexdigest() == file["sha256"]
+        for name, file in described.items()
+    )
+
+
 def card_text(made: dict[str, Any]) -> str:
     """Return the model card as Markdown: one table per test set of figures."""
     lines = [f"# {made['name']}", "", made["task"] + ".", "", f"Code {made['code']}, seed {made['seed']}, data sha256 {made['data']['sha256']}.", ""]
@@ -261,6 +274,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     parameters = dataset.Parameters(options.seed, options.positives, options.negatives, options.variants)
     store = Store.from_environment() if options.s3_prefix else None
+    if store and _is_complete(store, options.s3_prefix):
+        log("there is a model of the same image and parameters already", prefix=options.s3_prefix)
+        return 0
 
     with tempfile.TemporaryDirectory() as scratch:
         output: Path = options.output or Path(scratch) / "model"
@@ -288,16 +304,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for split, row in figures["model"].items():
             log(f"model on {split}", **row)
         made = card(parameters, data, model, figures, options.code)
-        (output / "model-card.json").write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (output / "MODEL_CARD.md").write_text(card_text(made), encoding="utf-8")
         lines = "".join(
             json.dumps({**asdict(case), "predicted": asdict(answer)}, ensure_ascii=False) + "\n" for case, answer in held_out
         )
         (output / "held-out-predictions.jsonl.gz").write_bytes(gzip.compress(lines.encode(), mtime=0))
+        made["files"] = {
+            file.name: {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "bytes": file.stat().st_size}
+            for file in sorted(output.iterdir())
+        }
+        (output / CARD).write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if store:
-            for file in sorted(output.iterdir()):
-                store.upload(file, f"{options.s3_prefix}/{file.name}")
-                log("uploaded", key=f"{options.s3_prefix}/{file.name}", bytes=file.stat().st_size)
+            # The card last: where it is, everything is.
+            for name in (*made["files"], CARD):
+                store.upload(output / name, f"{options.s3_prefix}/{name}")
+                log("uploaded", key=f"{options.s3_prefix}/{name}", bytes=(output / name).stat().st_size)
     log("done")
     return 0
 

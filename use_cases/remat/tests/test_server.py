@@ -107,6 +107,15 @@ def test_is_refused_with_a_reason(server: str, path: str, body: bytes, status: i
     assert given == status and reason in content["error"]
 
 
+def test_a_browser_gets_a_page_where_programs_post(server: str) -> None:
+    connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=30)
+    connection.request("GET", V1)
+    answer = connection.getresponse()
+    assert answer.status == 200 and answer.getheader("Content-Type", "").startswith("text/html")
+    page = answer.read().decode()
+    assert "ReMAT" in page and 'split("\\n")' in page
+
+
 def test_wrong_content_type_is_refused(server: str) -> None:
     status, content = send(server, V1, v1("INFN Bari"), "image/png")
     assert status == 415 and "application/json" in content["error"]

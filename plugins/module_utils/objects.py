@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -160,6 +160,28 @@ INVENTORY_NAMESPACE = "kaap-system"
 INVENTORY_LABEL = "kaap.infn.it/inventory"
 
 
+def digest(obj: Mapping[str, Any]) -> str:
+    """A digest of what is declared; empty for a Secret, whose content is not to be guessed from it."""
+    if obj.get("kind") == "Secret" and not group_of(obj):
+        return ""
+    return hashlib.sha256(json.dumps(obj, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def contains(live: Any, declared: Any) -> bool:
+    """Is everything that is declared so in the live object? What the live object has beyond it does not matter."""
+    if isinstance(declared, Mapping):
+        return isinstance(live, Mapping) and all(
+            key in live and contains(live[key], value) for key, value in declared.items()
+        )
+    if isinstance(declared, list):
+        return (
+            isinstance(live, list)
+            and len(live) == len(declared)
+            and all(contains(one, other) for one, other in zip(live, declared, strict=True))
+        )
+    return bool(live == declared)
+
+
 @dataclass(frozen=True)
 class Inventory:
     """What one component consists of on the cluster.
@@ -168,17 +190,19 @@ class Inventory:
     :ivar version: its version, as last applied in full; empty while the first installation is under way.
     :ivar needs: the components it needs, to know later in which order to remove them.
     :ivar refs: its objects.
+    :ivar digests: by identity, what was declared when an object was last applied.
     """
 
     component: str
     version: str
     needs: tuple[str, ...]
     refs: tuple[Ref, ...]
+    digests: Mapping[tuple[str, str, str, str], str] = field(default_factory=dict)
 
     def to_object(self) -> Object:
         """The ConfigMap that keeps it."""
         lines = sorted(
-            [ref.api_version, ref.kind, ref.namespace, ref.name]
+            [ref.api_version, ref.kind, ref.namespace, ref.name, self.digests.get(ref.identity, "")]
             for ref in {ref.identity: ref for ref in self.refs}.values()
         )
         return {
@@ -201,15 +225,22 @@ class Inventory:
     def from_object(cls, obj: Mapping[str, Any]) -> Inventory:
         """Read it back."""
         data = obj.get("data") or {}
-        refs = tuple(Ref(*json.loads(line)) for line in str(data.get("objects", "")).splitlines() if line)
+        lines = [json.loads(line) for line in str(data.get("objects", "")).splitlines() if line]
+        refs = tuple(Ref(*line[:4]) for line in lines)
+        digests = {ref.identity: "".join(line[4:]) for ref, line in zip(refs, lines, strict=True)}
         return cls(
-            str(data["component"]), str(data.get("version", "")), tuple(json.loads(data.get("needs", "[]"))), refs
+            str(data["component"]),
+            str(data.get("version", "")),
+            tuple(json.loads(data.get("needs", "[]"))),
+            refs,
+            digests,
         )
 
-    def united(self, refs: Sequence[Ref]) -> Inventory:
-        """The same with further objects; their references win over old ones of another version."""
+    def under_way(self, needs: tuple[str, ...], refs: Sequence[Ref], digests: Mapping[Any, str]) -> Inventory:
+        """What holds while a change is applied: old and new objects, and the digests of those that stay as they are."""
         whole = {ref.identity: ref for ref in (*self.refs, *refs)}
-        return Inventory(self.component, self.version, self.needs, tuple(whole.values()))
+        kept = {identity: old for identity, old in self.digests.items() if digests.get(identity, old) == old}
+        return Inventory(self.component, self.version, needs, tuple(whole.values()), kept)
 
     def beyond(self, refs: Sequence[Ref]) -> list[Ref]:
         """Objects in it that are not among ``refs``."""

@@ -157,9 +157,12 @@ class Renderer:
             # All of kustomize/ is copied, because an overlay may use a component that lies beside it.
             copied = Path(scratch) / "kustomize"
             shutil.copytree(folder.parent, copied)
+            schemas = take_schemas(objects)
             (copied / folder.name / "all.yaml").write_text("\n---\n".join(json.dumps(obj) for obj in objects))
             output = self._run(record, [str(self.bundle / "bin" / "kustomize"), "build", str(copied / folder.name)])
-        return parse(output, f"overlay {overlay}")
+        built = parse(output, f"overlay {overlay}")
+        give_schemas(built, schemas)
+        return built
 
     def _resources(self, record: Record, resources: Any) -> list[Object]:
         if isinstance(resources, str):
@@ -204,6 +207,27 @@ def place(objects: Iterable[Object], namespace: str, catalogue: Catalogue) -> No
             metadata.pop("namespace", None)
         elif not metadata.get("namespace"):
             metadata["namespace"] = namespace
+
+
+def take_schemas(objects: Iterable[Object]) -> dict[tuple[str, str], Any]:
+    """Take the schemas out of CRDs, by name and version: they are most of the text, and no overlay touches them."""
+    return {
+        (obj["metadata"]["name"], version["name"]): version.pop("schema")
+        for obj in objects
+        if obj["kind"] == "CustomResourceDefinition"
+        for version in obj["spec"]["versions"]
+        if "schema" in version
+    }
+
+
+def give_schemas(objects: Iterable[Object], schemas: Mapping[tuple[str, str], Any]) -> None:
+    """Put the schemas back where :func:`take_schemas` found them."""
+    for obj in objects:
+        if obj["kind"] == "CustomResourceDefinition":
+            for version in obj["spec"]["versions"]:
+                key = (obj["metadata"]["name"], version["name"])
+                if key in schemas:
+                    version["schema"] = schemas[key]
 
 
 def is_hook(obj: Mapping[str, Any]) -> bool:

@@ -7,10 +7,13 @@ listed as not run.
 from __future__ import annotations
 
 import datetime
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,23 +31,53 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 
 
-def _programs() -> Path | None:
-    """The directory with etcd, kube-apiserver and kube-controller-manager."""
-    if os.environ.get("KAAP_TEST_BIN"):
-        return Path(os.environ["KAAP_TEST_BIN"])
+PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
+
+
+def _bundle() -> Path | None:
+    """The bundle that the default deployment was packed with."""
     try:
         facts = deployment.describe([str(ROOT / "inventories" / "embedded")])
-        digest = deployment.bundle_manifest(facts["state_dir"])["digest"].removeprefix("sha256:")
-    except (ValueError, KeyError, deployment.NotPackedError):
+        digest = str(deployment.bundle_manifest(facts["state_dir"])["digest"]).removeprefix("sha256:")
+    except deployment.NotPackedError:
         return None
-    return Path(facts["cache"]) / "bundles" / digest / "bin"
+    return Path(str(facts["cache"])) / "bundles" / digest
+
+
+def _take_from_image(bundle: Path, name: str, folder: Path) -> None:
+    """Take a program out of the image registry.k8s.io/<name> in the bundle's registry."""
+    store = bundle / "registry" / "docker" / "registry" / "v2"
+    (tag,) = (store / "repositories" / "registry.k8s.io" / name / "_manifests" / "tags").iterdir()
+
+    def blob(digest: str) -> Path:
+        algorithm, _, value = digest.partition(":")
+        return store / "blobs" / algorithm / value[:2] / value / "data"
+
+    manifest = json.loads(blob((tag / "current" / "link").read_text()).read_text())
+    for layer in manifest["layers"]:
+        with tarfile.open(blob(layer["digest"])) as archive:
+            for member in archive:
+                if member.isfile() and Path(member.name).name == name:
+                    content = archive.extractfile(member)
+                    assert content is not None
+                    with (folder / name).open("wb") as target:
+                        shutil.copyfileobj(content, target)
+                    (folder / name).chmod(0o755)
+                    return
+    raise AssertionError(f"the image of {name} holds no program of that name")
 
 
 @pytest.fixture(scope="session")
-def programs() -> Path:
-    folder = _programs()
-    if folder is None or not (folder / "etcd").exists() or not (folder / "kube-apiserver").exists():
-        pytest.skip("no bundle with etcd and kube-apiserver: run playbooks/pack.yml first")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with etcd and the control plane's programs."""
+    if os.environ.get("KAAP_TEST_BIN"):
+        return Path(os.environ["KAAP_TEST_BIN"])
+    bundle = _bundle()
+    if bundle is None:
+        pytest.skip("nothing is packed: run playbooks/pack.yml first")
+    folder = tmp_path_factory.mktemp("bin")
+    for name in PROGRAMS:
+        _take_from_image(bundle, name, folder)
     return folder
 
 

@@ -543,7 +543,7 @@ def serve() -> Iterator[Callable[[Object, str], int]]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return int(server.server_address[1])
 
-    yield start  # type: ignore[misc]
+    yield start
     for server in servers:
         server.shutdown()
         server.server_close()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import urllib3
 import yaml
@@ -30,6 +31,7 @@ LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)
 METRICS = Resource("metrics.k8s.io", "v1beta1", "NodeMetrics", "nodes", False)
 INFERENCE_SERVICE = Resource("serving.kserve.io", "v1beta1", "InferenceService", "inferenceservices", True)
 STORAGE_CLASS = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
@@ -350,13 +352,17 @@ class Inspector:
             asked = f"S3 with Secret {login['namespace']}/{login['secret']}"
             what = "credentials in the cluster open the object store"
             found.append(Check(name, what, asked, lambda: self._credentials(login)))
+        if case.get("trained_by"):
+            asked = "the TrainJob that the served model is named after"
+            what = "model was trained by a job from the queue"
+            found.append(Check(name, what, asked, partial(self._trained, case["store"], case["trained_by"])))
         if case.get("store"):
             store = case["store"]
-            asked = f"{store['bucket']}/{store['card']}"
+            asked = f"{store['card']} beside the served model"
             found.append(Check(name, "model card says what the model can do", asked, lambda: self._card(store)))
             for key, path in (store.get("digests") or {}).items():
                 what = f"{key.rpartition('/')[2]} in the bucket is the one that was trained"
-                asked = f"sha256 of {store['bucket']}/{key}"
+                asked = f"sha256 of {key} beside the served model"
                 found.append(Check(name, what, asked, partial(self._model, store, key, path)))
         endpoint = case.get("endpoint")
         if endpoint:
@@ -399,6 +405,36 @@ class Inspector:
             raise CheckError(f"it serves {uri}, which is not in bucket {store['bucket']}")
         return f"{uri.removeprefix(start).rstrip('/')}/{key}"
 
+    def _place(self, store: Mapping[str, Any]) -> tuple[str, str]:
+        """Return bucket and prefix of the model that the InferenceService says it serves."""
+        service = store.get("served_by")
+        if not service:
+            return str(store["bucket"]), ""
+        resource = self.client.catalogue.of_group("serving.kserve.io", "InferenceService")
+        obj = self.client.get(resource, service["namespace"], service["name"]) if resource else None
+        if obj is None:
+            raise CheckError(f"InferenceService {service['namespace']}/{service['name']} does not exist")
+        uri = urlsplit(str(checks.dig(obj, "spec.predictor.model.storageUri")))
+        if uri.scheme != "s3" or uri.netloc != store["bucket"]:
+            raise CheckError(f"it serves {uri.geturl()}, which is not in the bucket {store['bucket']}")
+        return uri.netloc, uri.path.strip("/") + "/"
+
+    def _read(self, store: Mapping[str, Any], key: str) -> bytes:
+        bucket, prefix = self._place(store)
+        return self._store(*self._root_login()).read(bucket, prefix + key)
+
+    def _trained(self, store: Mapping[str, Any], job: Mapping[str, Any]) -> str:
+        _, prefix = self._place(store)
+        name = job["prefix"] + prefix.strip("/").rpartition("/")[2]
+        resource = self.client.catalogue.of_group("trainer.kubeflow.org", "TrainJob")
+        obj = self.client.get(resource, job["namespace"], name) if resource else None
+        if obj is None:
+            raise CheckError(f"TrainJob {job['namespace']}/{name} does not exist")
+        queue = (obj["metadata"].get("labels") or {}).get(QUEUE_LABEL)
+        if queue != job["queue"]:
+            raise CheckError(f"TrainJob {name} went through queue {queue or 'none'}, wanted {job['queue']}")
+        return demand(readiness.condition(obj, "Complete"), f"TrainJob {name} completed, from queue {queue}")
+
     def _card(self, store: Mapping[str, Any]) -> str:
         card = self._load_card(store)
         limits = store.get("at_least") or {}
@@ -406,16 +442,14 @@ class Inspector:
         return demand_all(checks.at_least(card, limits), figures or "it is there")
 
     def _load_card(self, store: Mapping[str, Any]) -> Any:
-        key = self._key(store, str(store["card"]))
-        content = self._store(*self._root_login()).read(str(store["bucket"]), key)
         try:
-            return json.loads(content)
+            return json.loads(self._read(store, str(store["card"])))
         except ValueError as problem:
             raise CheckError(f"the model card is no JSON: {problem}") from problem
 
     def _model(self, store: Mapping[str, Any], key: str, path: str | Sequence[str]) -> str:
         wanted = str(checks.dig(self._load_card(store), path))
-        content = self._store(*self._root_login()).read(str(store["bucket"]), self._key(store, key))
+        content = self._read(store, key)
         return demand(checks.digest(content, wanted), f"{len(content)} bytes with the sha256 of the model card")
 
     def _opens(self, url: str) -> str:

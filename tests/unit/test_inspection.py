@@ -90,7 +90,18 @@ RESOURCES = {
                     ],
                 }
             ],
-        }
+        },
+        {
+            "metadata": {"name": "trainer.kubeflow.org"},
+            "versions": [
+                {
+                    "version": "v1alpha1",
+                    "resources": [
+                        {"resource": "trainjobs", "responseKind": {"kind": "TrainJob"}, "scope": "Namespaced"}
+                    ],
+                }
+            ],
+        },
     ],
 }
 PREDICTED = {"predictions": [{"label": "BA", "probability": 0.9}]}
@@ -311,6 +322,42 @@ def test_models_cards_and_secrets(tmp_path: Path, server: ThreadingHTTPServer, s
     assert failed(ask(wanted)) == {SAYS: "metrics.accuracy: it is 0.9, wanted at least 0.97"}
     stored.clear()
     assert set(failed(ask(wanted))) == {SAYS, TRAINED}
+
+
+def test_the_model_is_looked_for_where_serving_takes_it_from(
+    tmp_path: Path, server: ThreadingHTTPServer, stored: dict[str, bytes]
+) -> None:
+    """A wrong path, a job of another queue or one that failed are each found."""
+    service = "GET /apis/serving.kserve.io/v1beta1/namespaces/remat/inferenceservices/remat"
+    job = "GET /apis/trainer.kubeflow.org/v1alpha1/namespaces/remat/trainjobs/remat-m"
+    trained = "remat: model was trained by a job from the queue"
+
+    def served(uri: str) -> tuple[int, str, Any]:
+        return 200, JSON, {"metadata": {}, "spec": {"predictor": {"model": {"storageUri": uri}}}}
+
+    def ran(queue: str, status: str) -> tuple[int, str, Any]:
+        labels = {"kueue.x-k8s.io/queue-name": queue}
+        conditions = [{"type": "Complete", "status": status}]
+        return 200, JSON, {"metadata": {"labels": labels}, "status": {"conditions": conditions}}
+
+    Handler.table[service], Handler.table[job] = served("s3://remat/m"), ran("kaap", "True")
+    store = {**STORE, "card": "card.json", "digests": {"model.npz": ["files", "model.npz"]}}
+    case = {
+        "store": {**store, "served_by": {"namespace": "remat", "name": "remat"}},
+        "trained_by": {"namespace": "remat", "prefix": "remat-", "queue": "kaap"},
+    }
+    root = {"minio-root": {"rootUser": "r", "rootPassword": "p"}}
+    wanted = site(tmp_path, server.server_port, secrets=root, cases={"remat": case})
+    assert failed(ask(wanted)) == {}
+    for answer, said in (
+        (ran("other", "True"), "queue other, wanted kaap"),
+        (ran("kaap", "False"), "Complete is False"),
+    ):
+        Handler.table[job] = answer
+        found = failed(ask(wanted))
+        assert list(found) == [trained] and said in found[trained]
+    Handler.table[service] = served("s3://elsewhere/m")
+    assert set(failed(ask(wanted))) == {trained, SAYS, TRAINED}
 
 
 def test_requests_are_told_in_a_few_characters() -> None:

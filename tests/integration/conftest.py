@@ -34,7 +34,7 @@ START_SECONDS = 60
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
 
 
-def _bundle() -> Path | None:
+def packed_bundle() -> Path | None:
     """The bundle that the default deployment was packed with."""
     try:
         facts = deployment.describe([str(ROOT / "inventories" / "embedded")])
@@ -72,7 +72,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with etcd and the control plane's programs."""
     if os.environ.get("KAAP_TEST_BIN"):
         return Path(os.environ["KAAP_TEST_BIN"])
-    bundle = _bundle()
+    bundle = packed_bundle()
     if bundle is None:
         pytest.skip("nothing is packed: run playbooks/pack.yml first")
     folder = tmp_path_factory.mktemp("bin")

@@ -119,7 +119,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self.v2_runner_on_failed(result)
 
     def _save(self) -> None:
-        if self._facts is not None:
+        # What a run in check mode takes says nothing about the deployment.
+        if self._facts is not None and not context.CLIARGS.get("check"):
             path = Path(self._facts["state_dir"]) / "timings.json"
             timings.write_json(path, self._times.merged(self._before))
 

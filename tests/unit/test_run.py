@@ -91,7 +91,9 @@ def test_a_second_run_is_refused_while_the_first_works(inventory: Inventory) -> 
 
 
 def test_times_are_written(inventory: Inventory) -> None:
-    """Also those of a run that was refused."""
+    """Also those of a run that was refused, but not those of check mode."""
+    inventory.play("preflight", "--check", "-e", "kaap_profile=ful", "-e", '{"preflight_packing": false}')
+    assert not (inventory.state / "timings.json").exists()
     inventory.play("preflight", "-e", "kaap_profile=ful", "-e", '{"preflight_packing": false}')
     written = json.loads((inventory.state / "timings.json").read_text("utf-8"))
     phase = written["phases"]["preflight"]

@@ -37,6 +37,8 @@ BUNDLES = "/opt/kaap/bundles"
 # What this host keeps about all embedded deployments: process ids, and settings to put back.
 RUN = Path("/run/kaap")
 FIRST_ADDRESS = 10
+# Where netavark keeps the addresses of containers
+IPAM = Path("/run/containers/networks/ipam.db")
 LABEL = "kaap.deployment"
 LABEL_DEFINITION = "kaap.definition"
 # The process that a container started carries its name: a number alone may have been given to another one.
@@ -183,28 +185,28 @@ def decide(node: Node, seen: Observed) -> tuple[str, str]:
     return "recreate", f"it is {seen.status}"
 
 
-def stale_rules(saved: str, table_chains: Iterable[str], cidr: str) -> list[list[str]]:
+def stale_rules(saved: str, chains: Iterable[str], cidr: str) -> list[list[str]]:
     """Return iptables arguments that delete what netavark left behind for one network.
 
     :param saved: text of `iptables-save`
-    :param table_chains: prefixes of chains that belong to this network alone
+    :param chains: chains that belong to this network alone; rules that lead to them are deleted, then they are
     :param cidr: the network; rules that name it are deleted
     """
-    doomed: list[list[str]] = []
-    chains: list[list[str]] = []
+    rules: list[list[str]] = []
+    flushed: list[list[str]] = []
+    deleted: list[list[str]] = []
     table = ""
-    prefixes = tuple(table_chains)
+    doomed = {cidr, *chains}
     for line in saved.splitlines():
+        words = _shell_words(line)
         if line.startswith("*"):
             table = line[1:]
-        elif prefixes and line.startswith(":") and line[1:].startswith(prefixes):
-            name = line[1:].split()[0]
-            chains += [["-t", table, "-F", name], ["-t", table, "-X", name]]
-        elif line.startswith("-A "):
-            words = _shell_words(line)
-            if cidr in words or any(word.startswith(prefixes) for word in words if prefixes):
-                doomed.append(["-t", table, "-D", *words[1:]])
-    return doomed + sorted(chains, key=lambda rule: rule[2])
+        elif line.startswith(":") and words[0][1:] in doomed:
+            flushed.append(["-t", table, "-F", words[0][1:]])
+            deleted.append(["-t", table, "-X", words[0][1:]])
+        elif line.startswith("-A ") and doomed & set(words):
+            rules.append(["-t", table, "-D", *words[1:]])
+    return rules + flushed + deleted
 
 
 def _shell_words(line: str) -> list[str]:
@@ -310,44 +312,65 @@ class Podman:
         found = self.inspect(name)
         if found is not None:
             identity = str(found["Id"])
-            state = found["State"]
-            dead = state["Status"] == "running" and not self.observe(name).alive
-            if dead:
-                self._clear(found)
+            if found["State"]["Status"] == "running" and not self.observe(name).alive:
+                kill_cgroup(identity)
             try:
+                # Podman gives the address free only while it still has the name space: it goes first.
                 self.call("rm", "--force", "--time", "20", name)
             except EmbeddedError:
-                # Podman's own record disagrees with what is there: take away what it trips over, then once more.
-                self._clear(found)
+                # Its own record disagrees with what is there: take away what it trips over, then once more.
+                self._sweep(found)
                 self.call("rm", "--force", "--time", "0", name)
-            remove_cgroups(identity)
+            self._sweep(found)
         (RUN / f"{name}.pid").unlink(missing_ok=True)
         if data:
             for key in DATA:
                 self.call("volume", "rm", "--force", f"{name}-{key}", check=False)
 
-    def _clear(self, found: dict[str, Any]) -> None:
-        """Clear what a container killed from outside left: processes, name space, mounts, cgroups."""
+    def _sweep(self, found: dict[str, Any]) -> None:
+        """Take away what is left of a container: processes, the runtime's record, mounts, name space, cgroups."""
         identity = str(found["Id"])
         kill_cgroup(identity)
-        # The runtime's own record must go, or podman finds a container that "is not running" and cannot delete it.
-        runtime = str(found.get("OCIRuntime") or "runc")
-        if shutil.which(runtime):
+        runtime = shutil.which(str(found.get("OCIRuntime") or "runc"))
+        if runtime:
             subprocess.run([runtime, "delete", "--force", identity], capture_output=True, check=False, timeout=30)
         mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
-        places = [
-            str(Path(str(found.get("StaticDir") or "/nonexistent"))),
-            str(Path(str((found.get("GraphDriver") or {}).get("Data", {}).get("MergedDir") or "/nonexistent"))),
-            *mount_points_naming(mounts, identity),
-        ]
-        sandbox = str((found.get("NetworkSettings") or {}).get("SandboxKey") or "")
-        if sandbox.startswith(("/run/netns/", "/var/run/netns/")):
-            places.append(sandbox)
+        merged = (found.get("GraphDriver") or {}).get("Data", {}).get("MergedDir")
+        sandbox = sandbox_path(found)
+        places = [place for place in (merged, sandbox) if place]
+        places += mount_points_naming(mounts, identity)
         for point in mounts_below(mounts, places):
             unmount(point)
-        if sandbox.startswith(("/run/netns/", "/var/run/netns/")):
+        if sandbox:
             Path(sandbox).unlink(missing_ok=True)
         remove_cgroups(identity)
+
+    def lost_network(self, name: str) -> bool:
+        """Tell whether a container that podman lists as running has no network name space any more.
+
+        A reboot does that. Podman then never gives its address free, until the network itself is removed.
+        """
+        found = self.inspect(name)
+        if found is None or found["State"]["Status"] != "running":
+            return False
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+        return not mounts_below(mounts, [sandbox_path(found) or "/nonexistent"])
+
+    def forget_addresses(self) -> None:
+        """Make podman forget addresses that it holds for containers which a reboot took.
+
+        Podman 4.3 keeps them in a file that a reboot is expected to empty, and has no command for it.
+
+        :raises EmbeddedError: when a container of somebody else runs and needs the file
+        """
+        running = json.loads(self.call("ps", "--format", "json") or "[]") or []
+        others = [entry["Names"][0] for entry in running if Path(f"/proc/{entry['Pid']}").is_dir()]
+        if others:
+            raise EmbeddedError(
+                f"podman still holds the addresses of nodes that are gone, and {', '.join(others)} runs: "
+                "stop it and try again, or set kaap_node_cidr to another network"
+            )
+        IPAM.unlink(missing_ok=True)
 
     def network_cidr(self) -> str:
         """Return the CIDR of the deployment's network, empty when there is none."""
@@ -393,6 +416,12 @@ def belongs(name: str, deployment: str) -> bool:
     return re.fullmatch(pattern, name) is not None
 
 
+def sandbox_path(found: dict[str, Any]) -> str:
+    """Return the path of a container's network name space, empty when it has none."""
+    path = str((found.get("NetworkSettings") or {}).get("SandboxKey") or "")
+    return path if path.startswith(("/run/netns/", "/var/run/netns/")) else ""
+
+
 def is_node_process(pid: int, name: str) -> bool:
     """Tell whether the process is alive and was started as the first one of this node."""
     try:
@@ -411,11 +440,9 @@ def mount_points_naming(mountinfo: str, identity: str) -> list[str]:
 
 def cgroup_directories(identity: str, root: Path = Path("/sys/fs/cgroup")) -> list[Path]:
     """Return the cgroups of a container and of its monitor in all hierarchies, deepest first."""
-    found: set[Path] = set()
-    for top in root.rglob(f"*libpod-*{identity}*"):
-        if top.is_dir():
-            found.update(path for path in top.rglob("*") if path.is_dir())
-            found.add(top)
+    # os.walk goes on where a directory vanishes meanwhile.
+    paths = [Path(directory) for directory, _, _ in os.walk(root)]
+    found = [path for path in paths if any("libpod-" in part and identity in part for part in path.parts)]
     return sorted(found, key=lambda path: (-len(path.parts), str(path)))
 
 

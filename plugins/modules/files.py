@@ -44,9 +44,8 @@ options:
         type: str
         default: "0644"
       owner:
-        description: Name of the user, whose primary group the file gets as well.
+        description: Name of the user, whose primary group the file gets as well. By default the user who runs the task.
         type: str
-        default: root
 attributes:
   check_mode:
     description: Changes nothing and says what would change.
@@ -78,7 +77,6 @@ files:
 """
 
 
-
 def wanted_content(item: dict[str, Any]) -> bytes | None:
     """Return the content that a file must have, None for a link."""
     text = item["content"] if item["content"] is not None else item["secret"]
@@ -92,8 +90,10 @@ def present_content(path: Path) -> bytes | None:
     return path.read_bytes()
 
 
-def user(name: str) -> tuple[int, int] | None:
+def user(name: str | None) -> tuple[int, int] | None:
     """Return user and group number, None when there is no such user."""
+    if name is None:
+        return os.geteuid(), os.getegid()
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
@@ -105,7 +105,7 @@ def differs(item: dict[str, Any]) -> bool:
     """Tell whether the file or link on the host is not what is wanted."""
     path = Path(item["dest"])
     if item["link"] is not None:
-        return not path.is_symlink() or os.readlink(path) != item["link"]
+        return not path.is_symlink() or str(path.readlink()) != item["link"]
     if present_content(path) != wanted_content(item):
         return True
     found = path.stat()
@@ -134,10 +134,10 @@ def write(item: dict[str, Any]) -> None:
             stream.write(wanted_content(item) or b"")
             os.fchown(stream.fileno(), *owner)
             os.fchmod(stream.fileno(), int(item["mode"], 8))
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(name)
+            Path(name).unlink()
         raise
 
 
@@ -146,14 +146,14 @@ def difference(item: dict[str, Any]) -> dict[str, str]:
     path = Path(item["dest"])
     header = {"before_header": item["dest"], "after_header": item["dest"]}
     if item["link"] is not None:
-        before = f"link to {os.readlink(path)}\n" if path.is_symlink() else "no link\n"
+        before = f"link to {path.readlink()}\n" if path.is_symlink() else "no link\n"
         return {**header, "before": before, "after": f"link to {item['link']}\n"}
     if item["content"] is None:
         return {**header, "before": "a secret, or nothing\n", "after": "another secret\n"}
     before = (present_content(path) or b"").decode(errors="replace")
     after = str(item["content"])
     if before == after:
-        return {**header, "before": "another owner or mode\n", "after": f"{item['owner']} {item['mode']}\n"}
+        return {**header, "before": "another owner or mode\n", "after": f"{item['owner'] or 'own'} {item['mode']}\n"}
     return {**header, "before": before, "after": after}
 
 
@@ -171,7 +171,7 @@ def main() -> None:
                     "secret": {"type": "str", "no_log": True},
                     "link": {"type": "str"},
                     "mode": {"type": "str", "default": "0644"},
-                    "owner": {"type": "str", "default": "root"},
+                    "owner": {"type": "str"},
                 },
                 "mutually_exclusive": [["content", "secret", "link"]],
                 "required_one_of": [["content", "secret", "link"]],

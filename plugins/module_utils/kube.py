@@ -274,7 +274,7 @@ class KubeClient:
             headers["Content-Type"] = content_type
         try:
             response = self._pool.request(
-                method, url, body=body, headers=headers, timeout=urllib3.Timeout(CONNECT_SECONDS, read=seconds)
+                method, url, body=body, headers=headers, timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds)
             )
         except urllib3.exceptions.HTTPError as error:
             raise KubeError(f"{self.server} does not answer {method} {path}: {error}") from error
@@ -399,7 +399,7 @@ class KubeClient:
         }
         query.update({key: value for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value})
         path = f"{self._prefix}{resource.path(namespace)}?{urlencode(query)}"
-        limit = urllib3.Timeout(CONNECT_SECONDS, read=max(1, int(seconds)) + 15)
+        limit = urllib3.Timeout(connect=CONNECT_SECONDS, read=max(1, int(seconds)) + 15)
         try:
             response = self._pool.request(
                 "GET", path, headers=self._headers, timeout=limit, preload_content=False, decode_content=True

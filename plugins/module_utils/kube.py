@@ -27,8 +27,8 @@ Object = dict[str, Any]
 
 FIELD_MANAGER = "kaap"
 CONNECTIONS = 24
-CONNECT_SECONDS = 10.0
-REQUEST_SECONDS = 60.0
+CONNECT_SECONDS = 30.0
+REQUEST_SECONDS = 120.0
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ description:
     deployment, state_dir, cache, kubeconfig, node_cidr, host_port_base.
   - With the term C(bundle_dir), the directory of the bundle that was packed for this deployment.
   - With the term C(node_ports), the NodePort of each endpoint.
+  - With the term C(podman), the path of podman on this machine, empty when it is not installed.
   - With the terms C(host_ports) and a port number, the host port of each endpoint.
 options:
   _terms:
-    description: Nothing, or one of C(bundle_dir), C(node_ports), C(host_ports).
+    description: Nothing, or one of C(bundle_dir), C(node_ports), C(podman), C(host_ports).
 author: KaaP maintainers
 """
 EXAMPLES = r"""
@@ -43,6 +45,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         self.set_options(var_options=variables, direct=kwargs)
         if terms and terms[0] == "node_ports":
             return [dict(deployment.NODE_PORTS)]
+        if terms and terms[0] == "podman":
+            return [shutil.which("podman") or ""]
         if terms and terms[0] == "host_ports":
             return [deployment.host_ports(int(terms[1]))]
         try:

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 SCHEMA = 1
 Report = dict[str, Any]
+PHASES = ("preflight", "pack", "provision", "cluster", "platform", "use_cases", "verify")
 HEADINGS = ("component", "version", "where it came from", "ready", "endpoint", "time")
 
 
@@ -48,9 +49,25 @@ def timed(report: Mapping[str, Any], timings: Mapping[str, Any]) -> Report:
     :param timings: content of timings.json
     """
     seconds = {name: float(value) for name, value in (timings.get("components") or {}).items()}
-    phases = {name: float(phase["seconds"]) for name, phase in (timings.get("phases") or {}).items()}
-    components = [{**component, "seconds": seconds.get(component["name"])} for component in report["components"]]
+    measured = timings.get("phases") or {}
+    # In the order in which they run, not in that of the last runs.
+    order = [*(name for name in PHASES if name in measured), *(name for name in measured if name not in PHASES)]
+    phases = {name: float(measured[name]["seconds"]) for name in order}
+    components = [
+        {**each, "seconds": component_seconds(str(each["name"]), seconds, phases)} for each in report["components"]
+    ]
     return {**report, "components": components, "timings": {"phases": phases, "components": seconds}}
+
+
+def component_seconds(name: str, seconds: Mapping[str, float], phases: Mapping[str, float]) -> float | None:
+    """Return how long installing a component took, None when nothing was measured.
+
+    A use case is installed in parts named after it (`remat-training`); Kubernetes is the whole phase cluster.
+    """
+    if name in seconds:
+        return seconds[name]
+    parts = [value for part, value in seconds.items() if part.startswith(f"{name}-")]
+    return sum(parts) if parts else phases.get("cluster") if name == "kubernetes" else None
 
 
 def by_component(checks: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

@@ -85,6 +85,16 @@ def test_later_times_replace_earlier_ones() -> None:
     assert {c["name"]: c["seconds"] for c in later["components"]} == {"minio": None, "kueue": 2.0}
 
 
+def test_times_of_parts_and_of_the_cluster() -> None:
+    """A use case is the sum of its parts; phases come in the order in which they run."""
+    phases = {"verify": {"seconds": 1.0}, "destroy": {"seconds": 9.0}, "cluster": {"seconds": 60.0}}
+    seconds = {"minio-a": 1.0, "minio-b": 2.0, "minioX": 5.0}
+    later = report.timed(GOOD, {"phases": phases, "components": seconds})
+    assert {c["name"]: c["seconds"] for c in later["components"]} == {"minio": 3.0, "kueue": None}
+    assert report.component_seconds("kubernetes", {}, {"cluster": 60.0}) == 60.0
+    assert list(later["timings"]["phases"]) == ["cluster", "verify", "destroy"]
+
+
 def test_junit_counts_failures_and_stays_xml() -> None:
     """A control character in an answer does not break the file."""
     root = ET.fromstring(report.junit(BAD).partition("\n")[2])  # noqa: S314

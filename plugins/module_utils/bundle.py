@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -144,13 +143,17 @@ def write(cache: Cache, bundle: Bundle, release: str, work: Path) -> tuple[Path,
     for path, text in bundle.texts.items():
         _parents(tree / path, made).write_text(text, encoding="ascii")
     (tree / "bundle.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    if target.exists():
+    if target.exists() and not _whole(target, bundle):
         # Somebody removed part of it: replace it whole.
         broken = work / "broken"
         target.rename(broken)
         shutil.rmtree(broken)
-    with contextlib.suppress(FileExistsError):
+    try:
         tree.rename(target)
+    except OSError:
+        # Another pack was faster with the same tree; anything else is an error.
+        if not _whole(target, bundle):
+            raise
     return target, manifest, True
 
 

@@ -30,6 +30,8 @@ PYTHON_HOOK = (
     'find "$1"/usr/lib/python3* -name __pycache__ -prune -exec rm -r {} + && '
     'chroot "$1" python3 -m compileall -q --invalidation-mode unchecked-hash /usr/lib/python3.11 /usr/lib/python3'
 )
+# In namespaces of its own: when the run is killed, all its processes end and its mounts go with them.
+ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 APT_SETTINGS = re.compile(r"^Acquire::(http|https|ftp|tor|Retries|Check-Valid-Until|Check-Date|Force|Languages)")
 
 
@@ -123,7 +125,8 @@ def bootstrap(suite: str, variant: str, packages: Sequence[str], target: Path, s
     hook = f'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-cache dumpavail > {shlex.quote(str(available))}'
     run(
         [
-            "mmdebstrap", "--quiet", "--mode=root", f"--variant={variant}", "--architectures=amd64", "--format=tar",
+            *ALONE, "mmdebstrap", "--quiet", "--mode=root", f"--variant={variant}", "--architectures=amd64",
+            "--format=tar",
             # A merged /usr from the start: the package that merges it later brings all of Perl.
             "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", f"--include={','.join(['usr-is-merged', *packages])}",
             # Nothing here needs to survive a power cut half-way.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.infn.kaap.plugins.module_utils import bundle as bundles
 from ansible_collections.infn.kaap.plugins.module_utils import pack, release
 from ansible_collections.infn.kaap.plugins.module_utils.cache import Cache, Outputs
 from ansible_collections.infn.kaap.plugins.module_utils.package_source import UnavailableError
@@ -195,6 +196,22 @@ def test_damaged_bundle_is_made_again(tmp_path: Path, use: Callable[..., dict[st
     (Path(first.bundle_dir) / "bin/hello").unlink()
     assert run(root, tmp_path / "cache").changed
     assert (Path(first.bundle_dir) / "bin/hello").exists()
+
+
+def test_bundle_that_another_pack_wrote_meanwhile_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = Cache(tmp_path / "cache")
+    content = bundles.Bundle(texts={"a": "x"})
+    link = bundles._parents
+
+    def overtaken(path: Path, made: set[Path]) -> Path:
+        monkeypatch.setattr(bundles, "_parents", link)
+        bundles.write(cache, content, "1", tmp_path / "faster")
+        return link(path, made)
+
+    monkeypatch.setattr(bundles, "_parents", overtaken)
+    tree, manifest, _ = bundles.write(cache, content, "1", tmp_path / "slower")
+    assert (tree / "a").read_text() == "x"
+    assert tree.name == manifest["digest"]
 
 
 def test_only_charts_makes_charts(tmp_path: Path, use: Callable[..., dict[str, FakeSource]]) -> None:

@@ -84,7 +84,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     ) -> settings.Host:
         root, cache = Path(facts["root"]), Path(facts["cache"])
         embedded = given.get("kaap_provider") == "embedded"
-        running = local_host.containers(name) if embedded else []
+        nodes = local_host.containers(name) if embedded else []
+        running = [node for node in nodes if node.get("State") == "running"]
         base = given.get("kaap_host_port_base")
         base = int(str(base)) if settings.is_type(base, "int") and int(str(base)) else facts["host_port_base"]
         ports = list(deployment.host_ports(base).values()) if 0 < base < 65500 else []
@@ -100,8 +101,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             for key, record in records.items()
             if record["kind"] == "component"
         }
-        disk, unreachable = self._packing(root, cache, given, records if arguments["packing"] else {})
+        disk, memory, unreachable = self._packing(root, cache, given, records if arguments["packing"] else {})
         if embedded and not running:
+            memory = max(memory, PLATFORM_MEMORY)
+        if embedded and not nodes:
             disk[CONTAINER_STORAGE] = NODES_DISK
         disk = local_host.needed_disk(disk)
         meminfo = Path("/proc/meminfo").read_text(encoding="ascii")
@@ -110,7 +113,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             os_id=os_id,
             os_version=os_version,
             free_memory=host_facts.memory(meminfo)[1],
-            needed_memory=PLATFORM_MEMORY if embedded and not running else 0,
+            needed_memory=memory,
             needed_disk=disk,
             free_disk=local_host.free_disk(disk),
             networks=tuple(local_host.networks(name)) if embedded else (),
@@ -126,15 +129,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _packing(
         self, root: Path, cache: Path, given: Mapping[str, Any], records: Mapping[str, release.Record]
-    ) -> tuple[dict[str, int], dict[str, str]]:
-        """Return the disk that packing needs, by directory, and the registries that it needs and cannot reach."""
+    ) -> tuple[dict[str, int], int, dict[str, str]]:
+        """Return disk by directory and memory that packing needs, and the registries that it needs and cannot reach."""
         if not records:
-            return {}, {}
+            return {}, 0, {}
         profile = str(given.get("kaap_profile"))
         wanted = release.select(records, profile if profile in PROFILES else PROFILES[0])
         estimate = pack.estimate(root, wanted, Cache(cache))
         if not estimate.missing:
-            return {}, {}
+            return {}, 0, {}
         minutes = max(1, round(estimate.seconds / 60))
         self._display.display(
             f"    {len(estimate.missing)} artefacts are not in the cache: about {minutes} min on two cores, "
@@ -145,7 +148,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             unreachable = local_host.unreachable(gobuild.pip(), tool)
         except registry_clients.CommandError as problem:
             unreachable = {"pip": str(problem)}
-        return {str(cache): estimate.disk_bytes}, unreachable
+        return {str(cache): estimate.disk_bytes}, estimate.memory_bytes, unreachable
 
 
 def machines(variables: Mapping[str, Any]) -> tuple[settings.Machine, ...]:

@@ -103,8 +103,8 @@ def networks(deployment: str) -> list[tuple[str, str]]:
 
 
 def containers(deployment: str) -> list[dict[str, Any]]:
-    """Return the deployment's containers as podman lists them."""
-    listed = _json(["podman", "ps", "--format", "json", "--filter", f"label={embedded.LABEL}={deployment}"])
+    """Return the deployment's containers as podman lists them, stopped ones too."""
+    listed = _json(["podman", "ps", "--all", "--format", "json", "--filter", f"label={embedded.LABEL}={deployment}"])
     return [dict(container) for container in listed]
 
 

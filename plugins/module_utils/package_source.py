@@ -16,19 +16,6 @@ from ansible_collections.infn.kaap.plugins.module_utils.registry_clients import 
 from ansible_collections.infn.kaap.plugins.module_utils.steps import SUITE, Step
 
 Blobs = dict[str, int]
-SOURCE_OFFER = """Source of the program in this image
-====================================
-
-The program in this image comes from the module {module}, version {version},
-and is licensed under {licence}; the licence texts are in /licenses.
-
-Whoever gives you this image, or lets you use the program over a network, offers you for at
-least three years, at no more than the cost of giving it, the complete corresponding source:
-the module above, in that very version, from any Go module proxy, and the modules that its
-go.mod and go.sum name. It is unmodified. How it was built is in the record
-release/components/{record}.yml and in release/go/{wrapper}/ of KaaP:
-https://baltig.infn.it/kaap/kaap
-"""
 USERS = "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n"
 GROUPS = "root:x:0:\nnonroot:x:65532:\n"
 STATIC_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/services", "/etc/protocols")
@@ -288,13 +275,12 @@ class PackageSource:
         layer = oci.Layer()
         for item in image["files"]:
             self._add(layer, item, step)
-        licence = image.get("licence", record["licence"])
-        self._licences(layer, step, licence)
+        self._licences(layer, step)
         annotations = oci.labels(
             title=record["name"],
             version=record["version"],
             source=image.get("source") or repository(spec["module"]["module"]) or record["homepage"],
-            licence=licence,
+            licence=image.get("licence", record["licence"]),
             description=record["summary"],
         )
         layers = [oci.Blob(*entry) for entry in base["layers"]]
@@ -371,20 +357,14 @@ class PackageSource:
         wheels.install(self._wheels(item), target, exclude, scripts=item.get("scripts", True))
         return target
 
-    def _licences(self, layer: oci.Layer, step: Step, licence: str) -> None:
-        """Licence texts of everything linked into the image's binaries, and the offer that the AGPL asks for."""
+    def _licences(self, layer: oci.Layer, step: Step) -> None:
+        """Licence texts of everything linked into the image's binaries."""
         for binary, key in step.spec["commands"].items():
             for path, sha256 in self._get(key)["licences"][binary].items():
                 layer.file(f"/licenses/go/{path}", self.cache.blob(sha256))
-        module = step.spec["module"]
         carried = self._get(step.spec["files"]) if step.spec["files"] else {}
         for name, (sha256, _, _) in carried.get("licences", {}).items():
             layer.file(f"/licenses/{name}", self.cache.blob(sha256))
-        if "AGPL" in licence:
-            offer = SOURCE_OFFER.format(
-                **module, licence=licence, record=step.spec["record"]["name"], wrapper=step.spec["record"]["name"]
-            )
-            layer.text("/licenses/SOURCE.txt", offer)
 
     def _compile(self, layer: oci.Layer, path: str, base: list[list[Any]]) -> None:
         """Adds bytecode, made by the image's own Python: an image's user cannot write it, and each start would pay."""

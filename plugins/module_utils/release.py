@@ -22,6 +22,7 @@ except ImportError:  # pragma: no cover - the environment is locked; ansible-tes
 
 Record = dict[str, Any]
 
+SOURCE_OFFER = "/licenses/SOURCE-OFFER.txt"
 KINDS = {"components": "component", "tools": "tool"}
 
 
@@ -133,6 +134,10 @@ def _check_images(record: Mapping[str, Any], go: Mapping[str, Any], name: str, r
                 problems.append(f"{where}.local: {item['local']!r} is not in this repository")
             if "module_file" in item and not go:
                 problems.append(f"{where}.module_file: the record has no sources.packages.go")
+        if "AGPL" in image.get("licence", record["licence"]) and SOURCE_OFFER not in {
+            f["path"] for f in image["files"]
+        }:
+            problems.append(f"{name}: images[{i}].files: the AGPL wants an offer of source; add one as {SOURCE_OFFER}")
         if image.get("packages") and image["base"] == "static":
             problems.append(f"{name}: images[{i}].packages: base static holds no packages; use debian or python")
     return problems

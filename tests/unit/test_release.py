@@ -84,6 +84,11 @@ def test_file_of_an_image_must_have_one_origin(tmp_path: Path) -> None:
     assert any("exactly one of binary, wheels" in problem for problem in problems(tmp_path, record))
 
 
+def test_agpl_image_needs_an_offer_of_source(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, component(licence="AGPL-3.0-only"))
+    assert "images[0].files: the AGPL wants an offer of source; add one as /licenses/SOURCE-OFFER.txt" in problem
+
+
 def test_image_names_a_binary_that_is_not_built(tmp_path: Path) -> None:
     record = component()
     record["images"][0]["files"][0]["binary"] = "helod"

@@ -166,12 +166,15 @@ def installed(status: str, available: str) -> list[Package]:
     return sorted(found, key=lambda p: p.name)
 
 
-def unknown_packages(packages: Iterable[str], suite: str, scratch: Path) -> list[str]:
+def unknown_packages(
+    packages: Iterable[str], suite: str, scratch: Path, lists: Path = Path("/var/lib/apt/lists")
+) -> list[str]:
     """Packages that the host's apt does not know, without downloading any.
 
-    On a host of another distribution apt knows another archive, so nothing is said before mmdebstrap asks.
+    On a host of another distribution apt knows another archive, and without its lists it knows none: then nothing is
+    said before mmdebstrap asks.
     """
-    if not host_sources(suite, scratch):
+    if not host_sources(suite, scratch) or not any(lists.glob("*_Packages*")):
         return []
     listed = set(run(["apt-cache", "pkgnames"]).split())
     return sorted(set(packages) - listed)

@@ -71,6 +71,16 @@ def test_host_without_the_suite_gives_no_sources(tmp_path: Path) -> None:
     assert found.read_text() == "deb http://m.example/debian bookworm main\n"
 
 
+def test_packages_are_not_called_unknown_where_apt_has_no_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(debian, "host_sources", lambda suite, scratch: [tmp_path / "x.sources"])
+    monkeypatch.setattr(debian, "run", lambda command: "systemd\nbash\n")
+    assert debian.unknown_packages(["bash", "nope"], "bookworm", tmp_path, tmp_path) == []
+    (tmp_path / "mirror_dists_bookworm_main_binary-amd64_Packages.lz4").touch()
+    assert debian.unknown_packages(["bash", "nope"], "bookworm", tmp_path, tmp_path) == ["nope"]
+
+
 def test_proxy_certificates_and_credentials_go_into_the_bootstrap() -> None:
     dump = (
         'APT::Install-Recommends "1";\nAcquire::http::Proxy "http://proxy.example:3128";\n'

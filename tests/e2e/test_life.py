@@ -34,7 +34,16 @@ from .conftest import (
 # Where the run is killed: a part of a task's name and the delay in seconds after its start; one per phase at least.
 KILL_POINTS = [
     ("pack", "Pack the artefacts", 0.3),
-    ("provision", "Create the node containers", 0.5),
+    ("provision", "Make the machine", 0.5),
+    ("cluster", "Configure containerd", 0.1),
+    ("cluster", "Wait for kubeadm", 1.0),
+    ("cluster", "Get a token", 0.2),
+    ("platform", "Install gateway-api", 2.0),
+    ("platform", "Install envoy-gateway", 6.0),
+    ("platform", "Set up buckets", 0.2),
+    ("use_cases", "Train ReMAT", 15.0),
+    ("use_cases", "Serve ReMAT", 5.0),
+    ("verify", "Ask the whole deployment", 0.5),
 ]
 before: dict[str, set[str]] = {}
 

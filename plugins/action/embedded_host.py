@@ -9,10 +9,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.infn.kaap.plugins.module_utils import embedded
+from ansible_collections.infn.kaap.plugins.module_utils import embedded, host_facts
 from ansible_collections.infn.kaap.plugins.module_utils.embedded import EmbeddedError, Podman
 
-IP_FORWARD = "net.ipv4.ip_forward"
 RECORD = embedded.RUN / "host.json"
 
 
@@ -84,22 +83,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             there, cidr = {}, ""
         for name in sorted(set(there) - wanted):
             self._do(f"remove {name} and its data: no longer in the inventory", podman.remove, name, data=True)
+        if not RECORD.is_file():
+            self._do("remember the host's kernel settings", self._remember)
+        for module in host_facts.missing_modules_here():
+            self._do(f"load kernel module {module}", embedded.load_module, module)
         low = embedded.low_sysctls(embedded.HOST_SYSCTLS)
         if low:
-            self._do(f"raise {', '.join(f'{k}={v}' for k, v in sorted(low.items()))}", self._raise_sysctls)
+            shown = ", ".join(f"{name}={value}" for name, value in sorted(low.items()))
+            self._do(f"raise {shown}", embedded.write_sysctls, low)
         if not cidr:
-            # A killed deployment may have left the bridge or rules of a network that podman forgot.
             self._do(f"make network {podman.network} {arguments['cidr']}", self._make_network, arguments["cidr"])
         image = embedded.image_name(arguments["image_digest"])
         if not podman.image_exists(image):
             self._do(f"import {image}", self._import, arguments["image_archive"], image)
 
-    def _raise_sysctls(self) -> None:
-        self._record({"sysctls": embedded.raise_sysctls(embedded.HOST_SYSCTLS)})
-
     def _make_network(self, cidr: str) -> None:
-        forward = Path("/proc/sys/net/ipv4/ip_forward").read_text(encoding="ascii").strip()
-        self._record({"sysctls": {IP_FORWARD: int(forward)}})
+        # A killed deployment may have left rules of a network that podman forgot.
         self._podman.remove_network(cidr, "")
         self._podman.call(
             *["network", "create", "--subnet", cidr, "--disable-dns"],
@@ -111,18 +110,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             raise EmbeddedError(f"{archive} is not there: the bundle is incomplete; run playbooks/pack.yml")
         self._podman.call("import", "--quiet", "--change", 'CMD ["/sbin/init"]', archive, image)
 
-    def _record(self, values: dict[str, Any]) -> None:
-        """Remember what the host had before; what is remembered already is older and stays."""
+    def _remember(self) -> None:
+        """Write down the kernel settings of the host, before the first deployment changes them."""
         embedded.RUN.mkdir(mode=0o755, parents=True, exist_ok=True)
-        known = self._recorded()
-        merged = {**values["sysctls"], **known.get("sysctls", {})}
-        RECORD.write_text(json.dumps({"sysctls": merged}), encoding="utf-8")
-
-    def _recorded(self) -> dict[str, Any]:
-        try:
-            return dict(json.loads(RECORD.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            return {}
+        RECORD.write_text(json.dumps(embedded.read_sysctls(embedded.SHARED_SYSCTLS)), encoding="utf-8")
 
     def _absent(self) -> None:
         podman = self._podman
@@ -147,9 +138,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _restore(self, podman_in_use: bool) -> None:
         """Put back what the first embedded deployment changed, when the last one goes."""
-        for name, value in self._recorded().get("sysctls", {}).items():
-            if name != IP_FORWARD or not podman_in_use:
-                Path("/proc/sys", name.replace(".", "/")).write_text(str(value), encoding="ascii")
+        try:
+            values = dict(json.loads(RECORD.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            values = {}
+        if podman_in_use:
+            values.pop("net.ipv4.ip_forward", None)
+        embedded.write_sysctls(values)
         for path in embedded.RUN.glob("*"):
             path.unlink()
         embedded.RUN.rmdir()

@@ -33,13 +33,15 @@ def repository_root() -> Path:
 
 
 def inventory_directory(sources: list[str]) -> Path:
-    """Return the directory of the first inventory source (a directory, or a file inside one).
+    """Return the directory of the last inventory source (a directory, or a file inside one).
+
+    The last one has the last word on variables, too. Molecule puts an inventory of its own before ours.
 
     :raises ValueError: when there is no source, or it is a comma separated host list
     """
-    if not sources or sources[0].rstrip().endswith(","):
+    if not sources or sources[-1].rstrip().endswith(","):
         raise ValueError("KaaP needs an inventory directory: use -i inventories/embedded, for example")
-    path = Path(sources[0]).expanduser().absolute()
+    path = Path(sources[-1]).expanduser().absolute()
     return path.parent if path.is_file() else path
 
 

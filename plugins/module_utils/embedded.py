@@ -45,6 +45,17 @@ LABEL_DEFINITION = "kaap.definition"
 MARK = "KAAP_NODE"
 # Nodes share the kernel's limits with the host; its defaults are too small for several nodes.
 HOST_SYSCTLS = {"fs.inotify.max_user_instances": 8192, "fs.inotify.max_user_watches": 524288}
+# Settings of the one kernel that podman and kubelets change; they are put back with the last deployment.
+SHARED_SYSCTLS = (
+    "kernel.keys.root_maxbytes",
+    "kernel.keys.root_maxkeys",
+    "kernel.panic",
+    "kernel.panic_on_oops",
+    "net.ipv4.ip_forward",
+    "vm.overcommit_memory",
+    "vm.panic_on_oom",
+    *HOST_SYSCTLS,
+)
 WANTED_OPEN_FILES = 1048576
 WANTED_PROCESSES = 4194304
 # podman 4.3 lowers its own limit of processes to this before it starts a container.
@@ -316,7 +327,8 @@ class Podman:
                 kill_cgroup(identity)
             try:
                 # Podman gives the address free only while it still has the name space: it goes first.
-                self.call("rm", "--force", "--time", "20", name)
+                # A node that keeps its data is shut down properly, one that loses it need not be.
+                self.call("rm", "--force", "--time", "0" if data else "20", name)
             except EmbeddedError:
                 # Its own record disagrees with what is there: take away what it trips over, then once more.
                 self._sweep(found)
@@ -514,24 +526,34 @@ def wait_booted(name: str, timeout: int) -> None:
     wait_for(f"systemd in {name} to have started", timeout, lambda: boot_state(name) in BOOTED)
 
 
-def raise_sysctls(values: dict[str, int], root: Path = Path("/proc/sys")) -> dict[str, int]:
-    """Raise kernel settings of the host that are lower than needed.
+def read_sysctls(names: Iterable[str], root: Path = Path("/proc/sys")) -> dict[str, int]:
+    """Return the kernel settings that this host has, by name."""
+    paths = {name: root / name.replace(".", "/") for name in names}
+    return {name: int(path.read_text(encoding="ascii")) for name, path in paths.items() if path.is_file()}
 
-    :returns: what they were before, for those that were changed
-    """
-    before: dict[str, int] = {}
-    for name, wanted in low_sysctls(values, root).items():
-        path = root / name.replace(".", "/")
-        before[name] = int(path.read_text(encoding="ascii"))
-        path.write_text(str(wanted), encoding="ascii")
-    return before
+
+def write_sysctls(values: dict[str, int], root: Path = Path("/proc/sys")) -> None:
+    """Set those kernel settings that differ."""
+    for name, value in values.items():
+        if read_sysctls([name], root) not in ({}, {name: value}):
+            (root / name.replace(".", "/")).write_text(str(value), encoding="ascii")
 
 
 def low_sysctls(values: dict[str, int], root: Path = Path("/proc/sys")) -> dict[str, int]:
     """Return those of the wanted kernel settings that are lower on this host."""
-    low = {}
-    for name, wanted in values.items():
-        path = root / name.replace(".", "/")
-        if path.is_file() and int(path.read_text(encoding="ascii")) < wanted:
-            low[name] = wanted
-    return low
+    present = read_sysctls(values, root)
+    return {name: wanted for name, wanted in values.items() if present.get(name, wanted) < wanted}
+
+
+def load_module(name: str) -> None:
+    """Load a kernel module that the nodes, which share this kernel, need.
+
+    :raises EmbeddedError: when it cannot be loaded
+    """
+    try:
+        done = subprocess.run(["modprobe", name], capture_output=True, text=True, check=False, timeout=60)
+        problem = done.stderr.strip() if done.returncode else ""
+    except FileNotFoundError:
+        problem = "modprobe is not installed"
+    if problem:
+        raise EmbeddedError(f"this host's kernel needs the module {name}, which cannot be loaded: {problem}")

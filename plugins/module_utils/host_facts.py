@@ -39,6 +39,16 @@ LEAST_EVICTION_DISK = 64 * MIB
 EVICTION_MEMORY = 100 * MIB
 
 
+def _text(*paths: str) -> str:
+    """Return the content of the first of the files that can be read, else an empty string."""
+    for path in paths:
+        try:
+            return Path(path).read_text(encoding="utf-8")
+        except OSError:
+            continue
+    return ""
+
+
 def cgroup_version(mounts: str) -> int:
     """Return 1 or 2: which cgroup hierarchy the container runtimes will use.
 
@@ -155,6 +165,11 @@ def missing_modules(filesystems: str, bridge_netfilter: bool) -> list[str]:
     return wanted if bridge_netfilter else [*wanted, BRIDGE_MODULE]
 
 
+def missing_modules_here() -> list[str]:
+    """Return the kernel modules that the host this runs on must load."""
+    return missing_modules(_text("/proc/filesystems"), Path(BRIDGE_PATH).is_dir())
+
+
 def cluster_authority(kubeconfig: str) -> str:
     """Return the base64 certificate of the authority that a kubeconfig trusts, empty when there is none."""
     found = re.search(r"^\s*certificate-authority-data:\s*(\S+)\s*$", kubeconfig, re.MULTILINE)
@@ -212,16 +227,6 @@ def describe(
     return facts
 
 
-def _text(*paths: str) -> str:
-    """Return the content of the first of the files that can be read, else an empty string."""
-    for path in paths:
-        try:
-            return Path(path).read_text(encoding="utf-8")
-        except OSError:
-            continue
-    return ""
-
-
 def hard_limit(kind: int) -> int:
     """Return the hard limit of a resource.RLIMIT_*; a very large number where there is none."""
     limit = resource.getrlimit(kind)[1]
@@ -260,7 +265,7 @@ def collect(directory: str) -> dict[str, Any]:
     facts["hostname"] = os.uname().nodename
     facts["container"] = Path("/run/systemd/container").exists()
     facts["missing_packages"] = sorted({package for name, package in PROGRAMS.items() if not shutil.which(name)})
-    facts["missing_modules"] = missing_modules(_text("/proc/filesystems"), Path(BRIDGE_PATH).is_dir())
+    facts["missing_modules"] = missing_modules_here()
     facts["kubernetes"] = membership(
         joined=Path(JOINED_MARK).exists(),
         leftovers=any(

@@ -88,3 +88,9 @@ def test_nothing_packed_yet_says_what_to_run(tmp_path: Path) -> None:
         deployment.bundle_manifest(str(tmp_path))
     (tmp_path / "bundle.json").write_text(json.dumps({"digest": "abc"}))
     assert deployment.bundle_manifest(str(tmp_path)) == {"digest": "abc"}
+
+
+def test_the_last_source_names_the_deployment() -> None:
+    assert deployment.inventory_directory(["/tmp/scratch/inventory", "/srv/inventories/lab"]) == Path(
+        "/srv/inventories/lab"
+    )

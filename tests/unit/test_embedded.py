@@ -181,7 +181,9 @@ def test_only_low_settings_of_the_host_are_raised(tmp_path: Path) -> None:
     (tmp_path / "fs/a").write_text("128\n")
     (tmp_path / "fs/b").write_text("9000\n")
     wanted = {"fs.a": 8192, "fs.b": 8192, "fs.absent": 1}
-    assert embedded.raise_sysctls(wanted, tmp_path) == {"fs.a": 128}
+    assert embedded.read_sysctls(wanted, tmp_path) == {"fs.a": 128, "fs.b": 9000}
+    assert embedded.low_sysctls(wanted, tmp_path) == {"fs.a": 8192}
+    embedded.write_sysctls(embedded.low_sysctls(wanted, tmp_path), tmp_path)
     assert ((tmp_path / "fs/a").read_text(), (tmp_path / "fs/b").read_text()) == ("8192", "9000\n")
     assert embedded.low_sysctls(wanted, tmp_path) == {}
 

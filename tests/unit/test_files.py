@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ def test_a_file_is_made_with_its_directories_and_then_left_alone(tmp_path: Path)
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("text\n", 0o600)
     assert path.parent.stat().st_mode & 0o777 == 0o755
     assert not files.differs(wanted)
-    assert os.listdir(path.parent) == ["c.conf"], "no scratch file stays"
+    assert list(path.parent.iterdir()) == [path], "no scratch file stays"
 
 
 @pytest.mark.parametrize("change", [{"content": "other\n"}, {"mode": "0640"}, {"link": "/x", "content": None}])

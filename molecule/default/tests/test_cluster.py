@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -96,7 +95,8 @@ def test_kubelets_serve_a_certificate_that_verifies(control_plane: Host) -> None
     for index in range(2):
         address = embedded.node_address(FACTS["node_cidr"], index)
         answer = control_plane.run(
-            f"openssl s_client -connect {address}:10250 -CAfile /etc/kaap/ca.crt -verify_return_error -verify_ip {address} </dev/null"
+            f"openssl s_client -connect {address}:10250 -CAfile /etc/kaap/ca.crt"
+            f" -verify_return_error -verify_ip {address} </dev/null"
         )
         assert answer.rc == 0, answer.stderr
 
@@ -116,7 +116,7 @@ def test_a_route_to_the_pods_of_the_other_machine(host: Host) -> None:
 
 
 def test_the_kubeconfig_is_private() -> None:
-    mode = os.stat(FACTS["kubeconfig"]).st_mode & 0o777
+    mode = Path(FACTS["kubeconfig"]).stat().st_mode & 0o777
     assert mode == 0o600
 
 

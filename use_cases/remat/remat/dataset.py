@@ -106,7 +106,8 @@ def rows(data: Data) -> list[dict[str, object]]:
     parts = {"train": data.train, "dev": data.dev, **{f"test/{name}": bases for name, bases in data.tests.items()}}
     found: list[dict[str, object]] = [{"part": part, **asdict(base)} for part, bases in parts.items() for base in bases]
     for at, triple in enumerate(data.triples):
-        found += [{"part": f"triple/{at}/{kind}", **asdict(getattr(triple, kind))} for kind in ("with_infn", "plain", "near")]
+        kinds = ("with_infn", "plain", "near")
+        found += [{"part": f"triple/{at}/{kind}", **asdict(getattr(triple, kind))} for kind in kinds]
     return found
 
 

@@ -76,7 +76,8 @@ def metrics(wanted: Sequence[tuple[str, bool]], given: Sequence[Answer]) -> dict
     inside = [answer.infn for (_, infn), answer in zip(wanted, given, strict=True) if infn]
     if inside:
         found["infn_recall"] = sum(inside) / len(inside)
-    outside = [answer.infn or answer.label != UNKNOWN for (_, infn), answer in zip(wanted, given, strict=True) if not infn]
+    without = [answer for (_, infn), answer in zip(wanted, given, strict=True) if not infn]
+    outside = [answer.infn or answer.label != UNKNOWN for answer in without]
     if outside:
         found["false_positives"] = sum(outside) / len(outside)
     return {name: value if isinstance(value, int) else round(value, 5) for name, value in found.items()}

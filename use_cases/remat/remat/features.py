@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from zlib import crc32
 
 from . import lexicon
@@ -22,11 +23,14 @@ HASH_BITS_INFN = 16
 HASH_BITS_SITE = 17
 
 _TOKEN = re.compile(r"[0-9a-z]+|[&,;()/:|]")
-_STOP = frozenset("di de del della dell d des du da the of for per la le il l i a and e et y in the to nel su".split())
+_STOP = frozenset(
+    ("di", "de", "del", "della", "dell", "d", "des", "du", "da", "the", "of", "for", "per", "la", "le", "il", "l", "i",
+     "a", "and", "e", "et", "y", "in", "to", "nel", "su")
+)  # fmt: skip
 _CONJUNCTIONS = frozenset(("and", "&", "et", "e", "y", "und"))
 _BREAKS = frozenset(",;()/:|")
-_SECTION = frozenset("sez sezione section sect sezioni div division unit unita sezion".split())
-_GROUP = frozenset("gruppo grp collegato coll collegati gr associated group".split())
+_SECTION = frozenset(("sez", "sezione", "section", "sect", "sezioni", "div", "division", "unit", "unita", "sezion"))
+_GROUP = frozenset(("gruppo", "grp", "collegato", "coll", "collegati", "gr", "associated", "group"))
 _UNIVERSITY = re.compile(r"univ|polit|polyt|studi$|ateneo|scuola|school|dip|dept|depart")
 _PHYSICS_GOES_ON = re.compile(r"^(phys|fis|partic|engin|engn|energ|astro|fusion|chem|subatom|radiat|plasma)")
 _ENGINEERING = re.compile(r"^(engin|engn)")
@@ -45,28 +49,28 @@ _SEEMS_DIGIT = str.maketrans("1l!|", "iiii")
 
 
 @lru_cache(maxsize=65536)
-def _infn_like(token: str) -> str:
-    """Return how `token` resembles INFN: exact, ocr, swap, dup, drop, key, sub, glue; or nothing."""
-    if token == "infn":
+def _infn_like(word: str) -> str:  # noqa: PLR0911  one line per kind of error reads best
+    """Return how `word` resembles INFN: exact, ocr, swap, dup, drop, key, sub, glue; or nothing."""
+    if word == "infn":
         return "exact"
-    size = len(token)
+    size = len(word)
     if size == 4:
-        if token.translate(_SEEMS_DIGIT) == "infn":
+        if word.translate(_SEEMS_DIGIT) == "infn":
             return "ocr"
-        if token in ("nifn", "ifnn", "innf"):
+        if word in ("nifn", "ifnn", "innf"):
             return "swap"
-        wrong = [(have, want) for have, want in zip(token, "infn", strict=True) if have != want]
+        wrong = [(have, want) for have, want in zip(word, "infn", strict=True) if have != want]
         if len(wrong) == 1:
             return "key" if wrong[0][0] in _KEYS[wrong[0][1]] else "sub"
         return ""
-    if token in ("nfn", "ifn", "inn", "inf"):
+    if word in ("nfn", "ifn", "inn", "inf"):
         return "drop"
-    if token in ("iinfn", "innfn", "inffn", "infnn"):
+    if word in ("iinfn", "innfn", "inffn", "infnn"):
         return "dup"
-    if size > 5 and (token.startswith("infn") or token.endswith("infn")):
+    if size > 5 and (word.startswith("infn") or word.endswith("infn")):
         return "glue"
-    if size == 5 and any(token[:at] + token[at + 1 :] == "infn" for at in range(5)):
-        return "glue" if token[:4] == "infn" or token[1:] == "infn" else "ins"
+    if size == 5 and any(word[:at] + word[at + 1 :] == "infn" for at in range(5)):
+        return "glue" if word[:4] == "infn" or word[1:] == "infn" else "ins"
     return ""
 
 
@@ -171,7 +175,7 @@ class Vocabulary:
         return begun[0] if len(begun) == 1 else word
 
 
-def _phrases() -> dict[tuple[str, ...], tuple[str, str]]:
+def _phrases() -> dict[tuple[str, ...], tuple[str, str]]:  # noqa: PLR0912  one table, filled from each list in turn
     """Return the words of each known site name with its structure and kind.
 
     Kinds: L laboratory, S section or group, Z postcode, U a word that only this place's universities have.
@@ -281,11 +285,12 @@ class Reader:
         while at < len(raw):
             word = raw[at]
             after = raw[at + 1] if at + 1 < len(raw) else ""
-            if after and len(word) + len(after) > 4 and word + after in known and word + after != "infn":
-                if len(word) == 1 or len(after) == 1 or word not in known or after not in known:
-                    found.append(word + after)
-                    at += 2
-                    continue
+            whole = word + after
+            apart = len(word) == 1 or len(after) == 1 or word not in known or after not in known
+            if after and apart and len(whole) > 4 and whole in known:
+                found.append(whole)
+                at += 2
+                continue
             found += self.vocabulary.parts(word)
             at += 1
         return found
@@ -334,7 +339,7 @@ class Reader:
         return found
 
     @staticmethod
-    def _kind(tokens: list[str], at: int, size: int, kind: str, infn_at: int) -> str:
+    def _kind(tokens: list[str], at: int, size: int, kind: str, infn_at: int) -> str:  # noqa: PLR0911  a decision list
         """Refine the kind by the company: E named as section or beside INFN, V a university's town, T a town."""
         before = [token for token in tokens[max(0, at - 5) : at] if token not in _STOP]
         if kind == "?":
@@ -371,7 +376,8 @@ class Reader:
             kinds = sorted({kind for kind, _ in evidence})
             names = []
             for copy in range(_EVIDENCE_COPIES):
-                names += [f"e{copy}={kind}" for kind in kinds] + [f"e{copy}={kind}&s={section}&m={site}" for kind in kinds]
+                names += [f"e{copy}={kind}" for kind in kinds]
+                names += [f"e{copy}={kind}&s={section}&m={site}" for kind in kinds]
             for kind, at in evidence:
                 if kind in ("A:exact", "A:glue", "A:ocr"):
                     continue
@@ -422,7 +428,7 @@ class Reader:
                 names += [f"B={before.label}", f"B={before.kind}{before.label}"]
         content = [token for token in reading.tokens[begin:stop] if token not in _STOP and token not in _BREAKS]
         names += [f"w={token}" for token in content]
-        names += [f"b={left} {right}" for left, right in zip(content, content[1:], strict=False)]
+        names += [f"b={left} {right}" for left, right in pairwise(content)]
         mask = (1 << HASH_BITS_SITE) - 1
         found = {crc32(name.encode()) & mask for name in names}
         for token, raw in zip(reading.tokens[begin:stop], reading.raw[begin:stop], strict=True):
@@ -475,7 +481,7 @@ def _long_forms(tokens: list[str], known: dict[str, int]) -> list[tuple[str, int
             letter = _class_of(tokens[at]) or ("" if tokens[at] in known else _like_class(tokens[at]))
             if letter:
                 letters += letter
-            elif not (letters and tokens[at] not in _CONJUNCTIONS and (tokens[at] in _STOP or _slip(tokens[at], known))):
+            elif not letters or tokens[at] in _CONJUNCTIONS or not (tokens[at] in _STOP or _slip(tokens[at], known)):
                 break
             at += 1
         if len(letters) > 1 and not letters.islower():
@@ -533,15 +539,16 @@ def _clause(tokens: list[str], mentions: list[Mention], evidence: list[tuple[str
         return 0, len(tokens)
     begin = next((place + 1 for place in range(at - 1, -1, -1) if tokens[place] == ";"), 0)
     again = {place for kind, place in evidence if kind in _STRONG and place > at}
-    stop = next(
-        (p for p in range(at, len(tokens)) if tokens[p] == ";" or (tokens[p] in _CONJUNCTIONS and p + 1 in again)), len(tokens)
-    )
+    ends = (p for p in range(at, len(tokens)) if tokens[p] == ";" or (tokens[p] in _CONJUNCTIONS and p + 1 in again))
+    stop = next(ends, len(tokens))
     if any(begin <= item.at < stop for item in mentions) or any(place >= stop for place in again):
         return begin, stop
     return 0, len(tokens)
 
 
-def _resolve(mentions: list[Mention], clause: tuple[int, int], infn_at: int, tokens: list[str]) -> str:
+def _resolve(  # noqa: PLR0911  a decision list
+    mentions: list[Mention], clause: tuple[int, int], infn_at: int, tokens: list[str]
+) -> str:
     """Return the structure that the rules would name: the first one named as such, else the nearest place."""
     mentions = [item for item in mentions if clause[0] <= item.at < clause[1]]
     named = [item for item in mentions if item.kind in "LHEI"]

@@ -123,10 +123,12 @@ NEGATIVE_TEMPLATES: dict[str, str] = {
 }
 _NEGATIVE_WEIGHTS = (18, 10, 8, 5, 4, 6, 12, 10, 5, 6, 5, 6, 6, 2, 1)
 _SECTION_WORDS = (
-    "Sezione di {}", "Sezione di {}", "Sezione di {}", "Sez {}", "Sez {}", "Sez. di {}", "Sez. {}", "Sezione {}", "Section of {}",
+    "Sezione di {}", "Sezione di {}", "Sezione di {}", "Sez {}", "Sez {}", "Sez. di {}", "Sez. {}", "Sezione {}",
+    "Section of {}",
     "sezione di {}", "SEZIONE DI {}", "Sez di {}", "{} Section", "Division of {}",
 )  # fmt: skip
-_GROUP_WORDS = ("Gruppo Collegato di {}", "Gruppo Collegato di {}", "gruppo collegato di {}", "Grp Collegato {}", "Gruppo Collegato {}",
+_GROUP_WORDS = ("Gruppo Collegato di {}", "Gruppo Collegato di {}", "gruppo collegato di {}",
+                "Grp Collegato {}", "Gruppo Collegato {}",
                 "Gruppo Coll. di {}", "Grp Coll {}", "{} Associated Group")  # fmt: skip
 # The section of each associated group, printed beside it as papers do.
 _PARENTS = {"CT": "Catania", "NA": "Napoli", "RM1": "Roma 1", "PI": "Pisa", "TS": "Trieste", "PV": "Pavia",
@@ -155,7 +157,7 @@ class Generator:
         withheld_templates: bool = False,
         purpose: str = "base",
     ) -> None:
-        self._random = random.Random(f"{seed}/{purpose}")
+        self._random = random.Random(f"{seed}/{purpose}")  # noqa: S311  data, not secrets
         self._infn = tuple(infn)
         self._near = tuple(near)
         self._withheld_names = withheld_names
@@ -309,11 +311,13 @@ def _tidy(text: str) -> str:
 
 # --- typing errors -----------------------------------------------------------------------------------------------
 _KEYS = {
-    "q": "wa", "w": "qes", "e": "wrd", "r": "etf", "t": "ryg", "y": "tuh", "u": "yij", "i": "uok", "o": "ipl", "p": "ol",
+    "q": "wa", "w": "qes", "e": "wrd", "r": "etf", "t": "ryg", "y": "tuh", "u": "yij", "i": "uok", "o": "ipl",
+    "p": "ol",
     "a": "qsz", "s": "adwx", "d": "sfec", "f": "dgrv", "g": "fhtb", "h": "gjyn", "j": "hkum", "k": "jli", "l": "ko",
     "z": "asx", "x": "zsc", "c": "xdv", "v": "cfb", "b": "vgn", "n": "bhm", "m": "nj",
 }  # fmt: skip
-_OCR = (("I", "1"), ("l", "1"), ("O", "0"), ("o", "0"), ("S", "5"), ("B", "8"), ("rn", "m"), ("m", "rn"), ("I", "l"), ("i", "1"),
+_OCR = (("I", "1"), ("l", "1"), ("O", "0"), ("o", "0"), ("S", "5"), ("B", "8"), ("rn", "m"), ("m", "rn"), ("I", "l"),
+        ("i", "1"),
         ("e", "c"), ("h", "b"), ("Z", "2"), ("fi", "ﬁ"), ("à", "a'"))  # fmt: skip
 _HOMOGLYPHS = str.maketrans("aeopcyxIABEHKMNOPTX", "аеорсухІАВЕНКМΝОРТХ")
 Typo = Callable[[str, random.Random], str]
@@ -374,7 +378,7 @@ def _case(text: str, rng: random.Random) -> str:
 
 
 def _shorten(text: str, rng: random.Random) -> str:
-    found = [match for match in re.finditer(r"[^\W\d_]{7,}", text)]
+    found = list(re.finditer(r"[^\W\d_]{7,}", text))
     if not found:
         return text
     word = rng.choice(found)
@@ -400,7 +404,7 @@ def _mojibake(text: str, rng: random.Random) -> str:
 
 
 def _hyphenate(text: str, rng: random.Random) -> str:
-    found = [match for match in re.finditer(r"[^\W\d_]{6,}", text)]
+    found = list(re.finditer(r"[^\W\d_]{6,}", text))
     if not found:
         return text
     word = rng.choice(found)
@@ -458,7 +462,7 @@ def variants(
     base: Base, count: int, seed: int, typos: Sequence[Typo] = TYPOS, weights: Sequence[int] = _TYPO_WEIGHTS
 ) -> Iterator[str]:
     """Yield up to `count` different wrongly typed forms of `base`, each with one to three errors."""
-    rng = random.Random(hashlib.blake2b(f"{seed}/{base.text}".encode(), digest_size=8).digest())
+    rng = random.Random(hashlib.blake2b(f"{seed}/{base.text}".encode(), digest_size=8).digest())  # noqa: S311
     seen = {base.text}
     for _ in range(count * 3):
         if len(seen) > count:

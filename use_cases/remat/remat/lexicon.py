@@ -38,7 +38,7 @@ class Site:
     universities: tuple[str, ...]
 
 
-def _section(
+def _section(  # noqa: PLR0917  a table below, one row per place
     label: str, names: str, withheld: str, places: str, streets: str, universities: str, kind: str = "section"
 ) -> Site:
     return Site(label, kind, *(_split(text) for text in (names, withheld, places, streets, universities)))
@@ -183,7 +183,7 @@ INFN_TRAIN: tuple[str, ...] = _split(
 )
 INFN_TEST: tuple[str, ...] = _split(
     "Nationales Institut für Kernphysik|Istituto Nazionale Italiano di Fisica Nucleare|Inst Nazl Fis Nucl|Istit. Nazion. di Fis. Nucleare"
-    "|Natl Inst Nuclear Phys INFN|Italian Natl Inst Nucl Phys|Institute National of Nuclear Physics|I N F N|Ist.Naz.Fis.Nucl."
+    "|Natl Inst Nuclear Phys INFN|Italian Natl Inst Nucl Phys|Institute National of Nuclear Physics|I N F N|Ist. Nazion. Fis. Nucleare"
     "|Istituto Nazionale Fisica Nucleare I.N.F.N.|Nazl Inst Nucl Phys|Istituto di Fisica Nucleare INFN|Istituto Nazionale per la Fisica Nucleare"
     "|Institut Italien de Physique Nucléaire|Nat'l Inst. for Nuclear Physics"
 )

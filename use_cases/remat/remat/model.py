@@ -34,7 +34,7 @@ class Answer:
 class Model:
     """A trained model. Thread-safe: predicting changes nothing but caches."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  what a saved model holds
         self,
         vocabulary: Vocabulary,
         infn_weights: NDArray[np.float32],

@@ -33,13 +33,17 @@ MAX_STRINGS = 20_000
 # Between so many strings the server looks at its other connections.
 BREATHE = 64
 
+AWKWARD = frozenset((b"content-type", b"content-length", b"inference-header-content-length"))
+# curl -d and many clients send a form's type with a JSON body.
+JSON_TYPES = frozenset((b"application/json", b"text/json", b"text/plain", b"application/x-www-form-urlencoded", b""))
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
-class Refused(ValueError):
+class RefusedError(ValueError):
     """A request that cannot be answered: the HTTP status and the reason."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -51,53 +55,57 @@ def strings_of(values: Any, where: str) -> list[str]:
     """Return `values` as the list of strings it should be.
 
     Raises:
-        Refused: it is not one, or too long.
+        RefusedError: it is not one, or too long.
     """
     if not isinstance(values, list):
-        raise Refused(400, f"{where} must be a list of strings, not {_kind(values)}")
+        raise RefusedError(400, f"{where} must be a list of strings, not {_kind(values)}")
     if len(values) > MAX_STRINGS:
-        raise Refused(413, f"{where} has {len(values)} strings, and at most {MAX_STRINGS} are taken at once; send them in parts")
+        reason = f"{where} has {len(values)} strings, and at most {MAX_STRINGS} are taken at once; send them in parts"
+        raise RefusedError(413, reason)
     for at, value in enumerate(values):
         if not isinstance(value, str):
-            raise Refused(400, f"{where}[{at}] must be a string, not {_kind(value)}")
+            raise RefusedError(400, f"{where}[{at}] must be a string, not {_kind(value)}")
     return values
 
 
 def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a truth value", int: "a number", float: "a number"}
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a truth value", int: "a number"}
+    names[float] = "a number"
     return "null" if value is None else names.get(type(value), type(value).__name__)
 
 
 def check_v1(document: Any) -> None:
-    """Raise Refused unless `document` is a V1 request."""
+    """Raise RefusedError unless `document` is a V1 request."""
     if not isinstance(document, dict):
-        raise Refused(400, f'the body must be an object such as {{"instances": ["INFN Bari"]}}, not {_kind(document)}')
+        raise RefusedError(
+            400, f'the body must be an object such as {{"instances": ["INFN Bari"]}}, not {_kind(document)}'
+        )
     if "instances" not in document:
-        raise Refused(400, 'the body has no key "instances"')
+        raise RefusedError(400, 'the body has no key "instances"')
     strings_of(document["instances"], "instances")
 
 
 def check_v2(document: Any) -> None:
-    """Raise Refused unless `document` is a V2 request with one BYTES tensor of strings."""
+    """Raise RefusedError unless `document` is a V2 request with one BYTES tensor of strings."""
     if not isinstance(document, dict) or not isinstance(document.get("inputs"), list):
-        raise Refused(400, 'the body must be an object with a list "inputs"')
+        raise RefusedError(400, 'the body must be an object with a list "inputs"')
     inputs = document["inputs"]
     if len(inputs) != 1 or not isinstance(inputs[0], dict):
-        raise Refused(400, f"inputs must hold one tensor, not {len(inputs)}")
+        raise RefusedError(400, f"inputs must hold one tensor, not {len(inputs)}")
     tensor = inputs[0]
     if tensor.get("datatype") != "BYTES":
-        raise Refused(400, f"inputs[0].datatype must be BYTES, not {tensor.get('datatype')!r}")
+        raise RefusedError(400, f"inputs[0].datatype must be BYTES, not {tensor.get('datatype')!r}")
     if not isinstance(tensor.get("name"), str):
-        raise Refused(400, "inputs[0].name must be a string")
+        raise RefusedError(400, "inputs[0].name must be a string")
     shape = tensor.get("shape")
-    if not isinstance(shape, list) or not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in shape):
-        raise Refused(400, "inputs[0].shape must be a list of numbers")
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise RefusedError(400, "inputs[0].shape must be a list of numbers")
     data = tensor.get("data")
     if isinstance(data, list) and data and all(isinstance(row, list) for row in data):
         data = [value for row in data for value in row]
     strings = strings_of(data, "inputs[0].data")
     if len(shape) not in (1, 2) or int(np.prod(shape)) != len(strings):
-        raise Refused(400, f"inputs[0].shape {shape} does not fit its {len(strings)} strings")
+        raise RefusedError(400, f"inputs[0].shape {shape} does not fit its {len(strings)} strings")
     if any("\x00" in string for string in strings):
         # NumPy cuts such a string short without a word.
         tensor["data"] = [string.replace("\x00", " ") for string in strings]
@@ -129,7 +137,7 @@ class Guard:
             check(document)
             if check is check_v2 and b"\\u0000" in body:
                 body = orjson.dumps(document)
-        except Refused as refused:
+        except RefusedError as refused:
             await _refuse(send, refused)
             return
         except ConnectionAbortedError:
@@ -148,14 +156,14 @@ class Guard:
 
 def _awkward(header: bytes) -> bool:
     """Return whether a header would make KServe read the body as something else than JSON."""
-    return header in (b"content-type", b"content-length", b"inference-header-content-length") or header.startswith(b"ce-")
+    return header in AWKWARD or header.startswith(b"ce-")
 
 
 async def _read(receive: Receive) -> bytes:
     """Return the whole body. One too long is read to its end and dropped, so that the answer reaches the client.
 
     Raises:
-        Refused: it is longer than MAX_BODY.
+        RefusedError: it is longer than MAX_BODY.
         ConnectionAbortedError: the client went away.
     """
     parts: list[bytes] = []
@@ -173,26 +181,25 @@ async def _read(receive: Receive) -> bytes:
         if not message.get("more_body", False):
             break
     if size > MAX_BODY:
-        raise Refused(413, f"the body has {size} bytes, and at most {MAX_BODY} are taken")
+        raise RefusedError(413, f"the body has {size} bytes, and at most {MAX_BODY} are taken")
     return b"".join(parts)
 
 
 def _parse(body: bytes, scope: MutableMapping[str, Any]) -> Any:
-    """Return the JSON document in `body`; Refused if there is none."""
+    """Return the JSON document in `body`; RefusedError if there is none."""
     kind = next((value for key, value in scope["headers"] if key == b"content-type"), b"application/json")
     media = kind.split(b";")[0].strip().lower()
-    # curl -d and many clients send a form's type with a JSON body.
-    if media not in (b"application/json", b"text/json", b"text/plain", b"application/x-www-form-urlencoded", b"") and not media.endswith(b"+json"):
-        raise Refused(415, f"the content type must be application/json, not {media.decode('latin-1')[:80]}")
+    if media not in JSON_TYPES and not media.endswith(b"+json"):
+        raise RefusedError(415, f"the content type must be application/json, not {media.decode('latin-1')[:80]}")
     if any(key == b"inference-header-content-length" for key, _ in scope["headers"]):
-        raise Refused(400, "binary tensors are not taken; send the strings as JSON")
+        raise RefusedError(400, "binary tensors are not taken; send the strings as JSON")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Refused(400, f"the body is not JSON: {error}") from error
+        raise RefusedError(400, f"the body is not JSON: {error}") from error
 
 
-async def _refuse(send: Send, refused: Refused) -> None:
+async def _refuse(send: Send, refused: RefusedError) -> None:
     await _answer(send, refused.status, b"application/json", orjson.dumps({"error": str(refused)}))
 
 
@@ -216,10 +223,12 @@ Univ Siena, Dipartimento Fis, Pisa, Italy</textarea>
 async function ask() {
   const instances = document.getElementById("text").value.split("\\n").filter(line => line.trim());
   const path = location.pathname.replace(/\\/v2\\/models\\/([^/]+)\\/infer$/, "/v1/models/$1:predict");
-  const answer = await fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify({instances})});
+  const headers = {"Content-Type": "application/json"};
+  const answer = await fetch(path, {method: "POST", headers, body: JSON.stringify({instances})});
   const found = await answer.json();
   document.getElementById("answer").textContent = found.error || found.predictions.map((row, at) =>
-    row.label.padEnd(9) + (row.infn ? "INFN  " : "      ") + row.probability.toFixed(3) + "  " + instances[at]).join("\\n");
+    row.label.padEnd(9) + (row.infn ? "INFN  " : "      ") + row.probability.toFixed(3) + "  " + instances[at]
+  ).join("\\n");
 }
 </script></body></html>
 """
@@ -251,9 +260,10 @@ class Remat(kserve.Model):  # type: ignore[misc]  # kserve carries no types
                 answers = await self._answers(values)
                 return _v2(self.name, payload.id, answers)
             answers = await self._answers(strings_of(payload.get("instances"), "instances"))
-        except Refused as refused:
+        except RefusedError as refused:
             raise InvalidInput(str(refused)) from refused
-        return {"predictions": [{"label": a.label, "infn": a.infn, "probability": round(a.probability, 4)} for a in answers]}
+        rows = [{"label": each.label, "infn": each.infn, "probability": round(each.probability, 4)} for each in answers]
+        return {"predictions": rows}
 
     async def _answers(self, texts: list[str]) -> list[Answer]:
         assert self._model is not None  # noqa: S101  load() came first

@@ -38,6 +38,7 @@ from .text import LABELS
 DEV_FALSE_POSITIVES = 0.002
 
 CARD = "model-card.json"
+REAL = Path("data/real_affiliations.tsv")
 _started = time.monotonic()
 
 
@@ -92,7 +93,9 @@ class Matrix:
         return csr_matrix((np.ones(len(indices), dtype=np.float32), indices, pointers), shape=shape)
 
 
-def _collect(bases: Sequence[Base], parameters: dataset.Parameters, vocabulary: Vocabulary, jobs: int) -> tuple[Matrix, Matrix]:
+def _collect(
+    bases: Sequence[Base], parameters: dataset.Parameters, vocabulary: Vocabulary, jobs: int
+) -> tuple[Matrix, Matrix]:
     """Type the base strings and return the rows of both heads."""
     infn, site = Matrix(HASH_BITS_INFN), Matrix(HASH_BITS_SITE)
     tasks = [(base, parameters.variants, parameters.seed) for base in bases]
@@ -115,11 +118,12 @@ def fit(data: dataset.Data, parameters: dataset.Parameters, jobs: int = 2) -> Mo
     log("vocabulary learned", words=len(vocabulary.counts))
     infn, site = _collect(data.train, parameters, vocabulary, jobs)
     log("features made", infn_rows=len(infn.targets), site_rows=len(site.targets))
-    head = SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=5, tol=None, average=True, random_state=parameters.seed % 2**31)
+    state = parameters.seed % 2**31
+    head = SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=5, tol=None, average=True, random_state=state)
     head.fit(infn.sparse(), infn.targets, sample_weight=infn.weights)
     log("fitted: is INFN in it?")
     heads = SGDClassifier(
-        loss="log_loss", alpha=1e-5, max_iter=3, tol=None, average=True, n_jobs=jobs, random_state=parameters.seed % 2**31
+        loss="log_loss", alpha=1e-5, max_iter=3, tol=None, average=True, n_jobs=jobs, random_state=state
     )
     heads.fit(site.sparse(), site.targets, sample_weight=site.weights)
     log("fitted: which structure?")
@@ -189,7 +193,8 @@ def judge(
     rows["model"]["triples"] = evaluate.triples(data, model.predict)
     for name, predict in (("strict_baseline", evaluate.strict_baseline), ("no_augmentation", plain.predict)):
         # The large set of typed strings is judged on every fourth one: the figures differ in the third decimal.
-        part = [at for at, case in enumerate(found) if case.split != "typed" or at % 4 == 0 or name == "strict_baseline"]
+        every = 1 if name == "strict_baseline" else 4
+        part = [at for at, case in enumerate(found) if case.split != "typed" or at % every == 0]
         rows[name] = evaluate.by_split([found[at] for at in part], [predict(texts[at]) for at in part])
         rows[name]["triples"] = evaluate.triples(data, predict)
         log(f"judged {name}")
@@ -201,13 +206,15 @@ def fit_without_typos(data: dataset.Data, parameters: dataset.Parameters, jobs: 
     return fit(dataset.Data(data.train, data.dev, data.tests, data.triples, data.digest), parameters, jobs)
 
 
-def card(parameters: dataset.Parameters, data: dataset.Data, model: Model, figures: dict[str, Any], code: str) -> dict[str, Any]:
+def card(
+    parameters: dataset.Parameters, data: dataset.Data, model: Model, figures: dict[str, Any], code: str
+) -> dict[str, Any]:
     """Return the model card: what the model is, what it was made of, and how good it is."""
     return {
         "name": "remat",
         "task": "affiliation string -> INFN structure or Unknown",
         "kind": "two linear heads over hashed character n-grams, words and rule-made observations",
-        "rules": "Features note INFN evidence and the site named first; they know the training part of the lexicon only.",
+        "rules": "Features note INFN evidence and the site named first, from the training part of the lexicon.",
         "code": code,
         "seed": parameters.seed,
         "parameters": asdict(parameters),
@@ -235,27 +242,51 @@ def _is_complete(store: Store, prefix: str) -> bool:
     if not store.exists(f"{prefix}/{CARD}"):
         return False
     described = json.loads(store.read(f"{prefix}/{CARD}"))["files"]
-    return all(
-        store.exists(f"{prefix}/{name}") and hashlib.sha256(store.read(f"{prefix}/{name}")).hexdigest() == file["sha256"]
-        for name, file in described.items()
-    )
+
+    def holds(name: str, wanted: str) -> bool:
+        key = f"{prefix}/{name}"
+        return store.exists(key) and hashlib.sha256(store.read(key)).hexdigest() == wanted
+
+    return all(holds(name, file["sha256"]) for name, file in described.items())
 
 
 def card_text(made: dict[str, Any]) -> str:
     """Return the model card as Markdown: one table per test set of figures."""
-    lines = [f"# {made['name']}", "", made["task"] + ".", "", f"Code {made['code']}, seed {made['seed']}, data sha256 {made['data']['sha256']}.", ""]
+    origin = f"Code {made['code']}, seed {made['seed']}, data sha256 {made['data']['sha256']}."
+    lines = [f"# {made['name']}", "", made["task"] + ".", "", origin, ""]
     metrics = made["metrics"]
-    lines += ["| set | strings | accuracy | macro-F1 | false positives | baseline accuracy | baseline macro-F1 | baseline false positives |",
-              "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    heads = ("accuracy", "macro-F1", "false positives")
+    columns = ("set", "strings", *heads, *(f"baseline {head}" for head in heads))
+    lines += [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for split, own in metrics["model"].items():
         if split == "triples":
             continue
         other = metrics["strict_baseline"][split]
-        cells = [f"{row[key]:.4f}" if key in row else "-" for row in (own, other) for key in ("accuracy", "macro_f1", "false_positives")]
+        keys = ("accuracy", "macro_f1", "false_positives")
+        cells = [f"{row[key]:.4f}" if key in row else "-" for row in (own, other) for key in keys]
         lines.append(f"| {split} | {own['strings']} | {' | '.join(cells)} |")
     for name, row in metrics.items():
-        lines.append(f"\nTriples, {name}: {row['triples']['all_three']:.4f} of {row['triples']['triples']} right in all three.")
+        triples = row["triples"]
+        lines.append(f"\nTriples, {name}: {triples['all_three']:.4f} of {triples['triples']} right in all three.")
     return "\n".join([*lines, "", *(f"- {line}" for line in made["limits"])]) + "\n"
+
+
+def _through_the_bucket(data: dataset.Data, store: Store, local: Path) -> dataset.Data:
+    """Return `data` as the bucket holds it, writing it there first if it is not there.
+
+    What is trained on is what lies in the bucket, not what this process remembers.
+    """
+    key = f"data/{data.digest}/base-strings.jsonl.gz"
+    if not store.exists(key):
+        dataset.write(data, local)
+        store.upload(local, key)
+        log("data written", key=key, bytes=local.stat().st_size)
+    store.download(key, local)
+    found = dataset.read(local)
+    if found.digest != data.digest:
+        raise ValueError(f"{key} holds other data ({found.digest}) than its name says")
+    log("data read back", key=key)
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -267,7 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--negatives", type=int, default=defaults.negatives, help="base strings without")
     parser.add_argument("--variants", type=int, default=defaults.variants, help="typed forms of each base string")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--real", type=Path, default=Path("data/real_affiliations.tsv"), help="real strings, for judging only")
+    parser.add_argument("--real", type=Path, default=REAL, help="real strings, for judging only")
     parser.add_argument("--code", default="unknown", help="version of the code, for the model card")
     parser.add_argument("--output", type=Path, help="directory for the results")
     parser.add_argument("--s3-prefix", help="key prefix in the bucket of S3_BUCKET for the results")
@@ -284,18 +315,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data = dataset.make(parameters)
         log("data made", train=len(data.train), dev=len(data.dev), sha256=data.digest[:12])
         if store:
-            # What is trained on is what lies in the bucket, not what this process remembers.
-            key = f"data/{data.digest}/base-strings.jsonl.gz"
-            local = Path(scratch) / "base-strings.jsonl.gz"
-            if not store.exists(key):
-                dataset.write(data, local)
-                store.upload(local, key)
-                log("data written", key=key, bytes=local.stat().st_size)
-            store.download(key, local)
-            wanted, data = data.digest, dataset.read(local)
-            if data.digest != wanted:
-                raise ValueError(f"{key} holds other data ({data.digest}) than its name says")
-            log("data read back", key=key)
+            data = _through_the_bucket(data, store, Path(scratch) / "base-strings.jsonl.gz")
         real = dataset.read_real(options.real)
         model = fit(data, parameters, options.jobs)
         model.save(output)
@@ -305,9 +325,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             log(f"model on {split}", **row)
         made = card(parameters, data, model, figures, options.code)
         (output / "MODEL_CARD.md").write_text(card_text(made), encoding="utf-8")
-        lines = "".join(
-            json.dumps({**asdict(case), "predicted": asdict(answer)}, ensure_ascii=False) + "\n" for case, answer in held_out
-        )
+        held = ({**asdict(case), "predicted": asdict(answer)} for case, answer in held_out)
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in held)
         (output / "held-out-predictions.jsonl.gz").write_bytes(gzip.compress(lines.encode(), mtime=0))
         made["files"] = {
             file.name: {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "bytes": file.stat().st_size}

@@ -38,10 +38,12 @@ def server(trained: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "remat.server", "--model_name", "remat", "--model_dir", str(trained), "--http_port", str(port)]
+    options = ["--model_name", "remat", "--model_dir", str(trained), "--http_port", str(port)]
+    command = [sys.executable, "-m", "remat.server", *options]
     log = trained / "server.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=HERE, env={**os.environ, "PYTHONPATH": str(HERE)}, stdout=output, stderr=output)
+        environment = {**os.environ, "PYTHONPATH": str(HERE)}
+        process = subprocess.Popen(command, cwd=HERE, env=environment, stdout=output, stderr=output)
         url = f"http://127.0.0.1:{port}"
         try:
             deadline = time.monotonic() + 60

@@ -30,12 +30,13 @@ def v1(*instances: Any) -> bytes:
 
 
 def v2(*data: Any, **changes: Any) -> bytes:
-    return json.dumps({"inputs": [{"name": "a", "datatype": "BYTES", "shape": [len(data)], "data": list(data), **changes}]}).encode()
+    tensor = {"name": "a", "datatype": "BYTES", "shape": [len(data)], "data": list(data), **changes}
+    return json.dumps({"inputs": [tensor]}).encode()
 
 
 def test_v1_answers_the_seeds_examples(server: str) -> None:
-    status, content = send(server, V1, v1("INFN Bari, Dept Phys, Bari, Italy", "Univ Siena, Dipartimento Fis, Pisa, Italy",
-                                          "INFN Sez, Lab Nazl Frascati, Rome"))  # fmt: skip
+    strings = ("INFN Bari, Dept Phys, Bari, Italy", "Univ Siena, Dipartimento Fis, Pisa, Italy")
+    status, content = send(server, V1, v1(*strings, "INFN Sez, Lab Nazl Frascati, Rome"))
     assert status == 200 and list(content) == ["predictions"]
     rows = content["predictions"]
     assert [(row["label"], row["infn"]) for row in rows] == [("BA", True), ("Unknown", False), ("LNF", True)]
@@ -65,7 +66,19 @@ def test_v2_answers_three_tensors(server: str) -> None:
         (V1, v1(*["INFN Bari"] * 10_000), 10_000),
         (V2, v2(*["INFN Bari"] * 10_000), 10_000),
     ],
-    ids=["v1 empty", "v2 empty", "empty string", "control", "v2 nul", "v2 column", "languages", "10 MB", "10 MB commas", "v1 10000", "v2 10000"],
+    ids=[
+        "v1 empty",
+        "v2 empty",
+        "empty",
+        "control",
+        "v2 nul",
+        "v2 column",
+        "languages",
+        "10 MB",
+        "commas",
+        "v1 10000",
+        "v2 10000",
+    ],
 )
 def test_is_answered(server: str, path: str, body: bytes, count: int) -> None:
     status, content = send(server, path, body)

@@ -43,7 +43,10 @@ def test_a_listener_makes_a_port_busy_and_is_named() -> None:
 
 def test_published_ports_come_as_single_ones_and_ranges() -> None:
     """Podman joins neighbours."""
-    listed: list[dict[str, Any]] = [{"Ports": [{"host_port": 18000, "range": 1}, {"host_port": 18001, "range": 2}]}, {"Ports": None}]
+    listed: list[dict[str, Any]] = [
+        {"Ports": [{"host_port": 18000, "range": 1}, {"host_port": 18001, "range": 2}]},
+        {"Ports": None},
+    ]
     assert local_host.published(listed) == {18000, 18001, 18002}
 
 

@@ -55,6 +55,7 @@ from ansible_collections.infn.kaap.plugins.module_utils.render import (
     Renderer,
     RenderError,
     clean,
+    declare_replicas,
     inject_bundles,
     mark_config,
 )
@@ -330,6 +331,7 @@ class Component:
         twice = duplicates([*objects, *resources])
         if twice:
             raise ComponentError(f"{self.name} renders {', '.join(twice)} more than once")
+        declare_replicas([*objects, *resources])
         mark_config([*objects, *resources])
         return objects, resources
 
@@ -656,22 +658,24 @@ class Component:
         return names
 
     def _delete_stage(self, refs: Sequence[Ref]) -> None:
-        targets = []
-        for ref in refs:
-            # In the version that is served now: the one it was applied with may be gone after an upgrade.
-            resource = self.client.catalogue.find(ref.api_version, ref.kind) or self.client.catalogue.of_group(
-                ref.group, ref.kind
-            )
-            live = self.client.get(resource, ref.namespace, ref.name) if resource else None
-            if resource is None or live is None:
-                continue
-            self._note(self.result.deleted, live, None)
-            if self.options.check:
-                continue
-            propagation = "Foreground" if stage_of_ref(ref) == SERVERS else "Background"
-            self.client.delete(resource, ref.namespace, ref.name, propagation=propagation)
-            targets.append(waiting.Target(resource, ref.namespace, ref.name, waiting.judge_gone))
+        with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+            targets = [target for target in pool.map(self._delete_one, refs) if target]
         waiting.wait(self.client, targets, self.deadline, self._say)
+
+    def _delete_one(self, ref: Ref) -> waiting.Target | None:
+        """Delete one object; what to wait for, if it was there."""
+        # In the version that is served now: the one it was applied with may be gone after an upgrade.
+        catalogue = self.client.catalogue
+        resource = catalogue.find(ref.api_version, ref.kind) or catalogue.of_group(ref.group, ref.kind)
+        live = self.client.get(resource, ref.namespace, ref.name) if resource else None
+        if resource is None or live is None:
+            return None
+        self._note(self.result.deleted, live, None)
+        if self.options.check:
+            return None
+        propagation = "Foreground" if stage_of_ref(ref) == SERVERS else "Background"
+        self.client.delete(resource, ref.namespace, ref.name, propagation=propagation)
+        return waiting.Target(resource, ref.namespace, ref.name, waiting.judge_gone)
 
 
 class _Timer:

@@ -337,6 +337,26 @@ def mark_config(objects: Iterable[Object]) -> None:
             metadata["annotations"] = {**(metadata.get("annotations") or {}), CONFIG_ANNOTATION: digest}
 
 
+def declare_replicas(objects: Iterable[Object]) -> None:
+    """Write one replica where a workload says nothing, which means the same.
+
+    What is not declared is not set back: a component that somebody scaled to zero would stay so. A workload that an
+    autoscaler looks after is left to it.
+    """
+    known = list(objects)
+    scaled = {
+        (obj["metadata"].get("namespace", ""), target.get("kind"), target.get("name"))
+        for obj in known
+        if obj["kind"] == "HorizontalPodAutoscaler"
+        for target in [(obj.get("spec") or {}).get("scaleTargetRef") or {}]
+    }
+    for obj in known:
+        metadata = obj["metadata"]
+        place = (metadata.get("namespace", ""), obj["kind"], metadata["name"])
+        if obj["kind"] in {"Deployment", "StatefulSet"} and group_of(obj) == "apps" and place not in scaled:
+            obj["spec"].setdefault("replicas", 1)
+
+
 def clients_of(obj: Object) -> list[dict[str, Any]]:
     """The clientConfigs (or the APIService spec) through which the API server calls services for this object."""
     if obj["kind"] in {"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"}:

@@ -201,6 +201,20 @@ def test_configuration_that_pods_do_not_read_does_not_change_them() -> None:
     assert marked(obj, elsewhere) is None
 
 
+def test_one_replica_is_declared_where_nothing_is_said_unless_an_autoscaler_decides() -> None:
+    silent, spoken, scaled = workload(), workload(), workload()
+    spoken["spec"]["replicas"] = 3
+    scaled["metadata"]["name"] = "scaled"
+    scaler = {
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "s", "namespace": "n"},
+        "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "scaled"}},
+    }  # fmt: skip
+    render.declare_replicas([silent, spoken, scaled, scaler])
+    assert (silent["spec"]["replicas"], spoken["spec"]["replicas"]) == (1, 3)
+    assert "replicas" not in scaled["spec"]
+
+
 def hook(service: str, bundle: str | None = None) -> Object:
     client: Object = {"service": {"name": service, "namespace": "n"}}
     if bundle is not None:

@@ -21,12 +21,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Step:
-    """One step: a command, whether it belongs to the fast part, and whether it is a pytest run."""
+    """One step.
+
+    :ivar fast: whether it belongs to the part that needs no root and little time
+    :ivar pytest: whether it is a pytest run, of which each test counts
+    :ivar lock: the environment it runs in, as scripts/environment names it; empty for that of the tests
+    """
 
     name: str
     command: list[str]
     fast: bool = True
     pytest: bool = False
+    lock: str = ""
 
 
 @dataclass
@@ -51,6 +57,13 @@ STEPS = [
     Step("ansible-lint", ["ansible-lint", "--strict"]),
     Step("shellcheck", ["shellcheck", *SHELL_SCRIPTS]),
     Step("unit", ["pytest", "tests/unit"], pytest=True),
+    Step(
+        "remat server",
+        ["pytest", "use_cases/remat/tests"],
+        fast=False,
+        pytest=True,
+        lock="use_cases/remat/requirements/test",
+    ),
     Step("pack", ["scripts/play", "pack"], fast=False),
     Step("release", ["pytest", "tests/release"], fast=False, pytest=True),
     Step("integration", ["pytest", "tests/integration"], fast=False, pytest=True),
@@ -74,6 +87,15 @@ def read_junit(path: Path, outcome: Outcome) -> None:
             outcome.passed += 1
 
 
+def environment(lock: str) -> dict[str, str]:
+    """The variables of a step: this process's, or with another environment first on the PATH."""
+    if not lock:
+        return dict(os.environ)
+    place = subprocess.run(["scripts/environment", lock], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    path = place.stdout.strip()
+    return {**os.environ, "VIRTUAL_ENV": path, "PATH": f"{path}/bin:{os.environ['PATH']}"}
+
+
 def run(step: Step) -> Outcome:
     """Runs one step, its output going straight to the terminal."""
     outcome = Outcome()
@@ -82,9 +104,7 @@ def run(step: Step) -> Outcome:
     with tempfile.TemporaryDirectory() as scratch:
         junit = Path(scratch) / "junit.xml"
         extra = [f"--junit-xml={junit}"] if step.pytest else []
-        code = subprocess.run(
-            [*step.command, *extra], cwd=ROOT, env={**os.environ, "KAAP_TEST": "1"}, check=False
-        ).returncode
+        code = subprocess.run([*step.command, *extra], cwd=ROOT, env=environment(step.lock), check=False).returncode
         if junit.exists():
             read_junit(junit, outcome)
     outcome.seconds = time.monotonic() - start

@@ -29,7 +29,6 @@ POD = Resource("", "v1", "Pod", "pods", True)
 SECRET = Resource("", "v1", "Secret", "secrets", True)
 LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)
 METRICS = Resource("metrics.k8s.io", "v1beta1", "NodeMetrics", "nodes", False)
-INFERENCE_SERVICE = Resource("serving.kserve.io", "v1beta1", "InferenceService", "inferenceservices", True)
 STORAGE_CLASS = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
@@ -390,20 +389,6 @@ class Inspector:
         if not self._store(*self._root_login()).login(user, password):
             raise CheckError(f"the object store refuses {user or 'the empty user'} with this secret")
         return f"{user} is let in"
-
-    def _key(self, store: Mapping[str, Any], key: str) -> str:
-        """Return the key of a model's file: below the storageUri of the InferenceService `served_by`, if given."""
-        served = store.get("served_by")
-        if not served:
-            return key
-        service = self.client.get(INFERENCE_SERVICE, str(served["namespace"]), str(served["name"]))
-        if service is None:
-            raise CheckError(f"InferenceService {served['namespace']}/{served['name']} does not exist")
-        uri = str(checks.dig(service, "spec.predictor.model.storageUri"))
-        start = f"s3://{store['bucket']}/"
-        if not uri.startswith(start):
-            raise CheckError(f"it serves {uri}, which is not in bucket {store['bucket']}")
-        return f"{uri.removeprefix(start).rstrip('/')}/{key}"
 
     def _place(self, store: Mapping[str, Any]) -> tuple[str, str]:
         """Return bucket and prefix of the model that the InferenceService says it serves."""

@@ -34,23 +34,55 @@ class Parameters:
 
 @dataclass
 class Data:
-    """Base strings of each split, test sets of base strings, and triples."""
+    """Base strings of each split, test sets of base strings, triples, and normal forms never to be trained on."""
 
     train: list[Base]
     dev: list[Base]
     tests: dict[str, list[Base]]
     triples: list[Triple]
     digest: str
+    never: frozenset[str] = frozenset()
 
 
-def make(parameters: Parameters) -> Data:
-    """Make the data of a run; the same parameters make the same data.
+@dataclass(frozen=True)
+class Real:
+    """One affiliation string read from a public page, and the label its own text has."""
+
+    text: str
+    label: str
+    infn: bool
+    source: str
+
+
+def read_real(path: Path) -> list[Real]:
+    """Read the table of real strings: columns string, label, infn, source, with one header line.
+
+    Raises:
+        ValueError: a line has an unknown label, no source, or stands twice.
+    """
+    found: list[Real] = []
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
+            real = Real(row["string"], row["label"], row["infn"] == "true", row["source"])
+            if real.label not in LABELS or not real.source.strip() or row["infn"] not in ("true", "false"):
+                raise ValueError(f"{path}: {row} has no known label, no truth value for infn or no source")
+            found.append(real)
+    forms = [normal(real.text) for real in found]
+    twice = sorted({form for form in forms if forms.count(form) > 1})
+    if twice:
+        raise ValueError(f"{path}: these strings stand there twice: {twice[:3]}")
+    return found
+
+
+def make(parameters: Parameters, real: Sequence[Real] = ()) -> Data:
+    """Make the data of a run; the same parameters make the same data. None of the `real` strings is made.
 
     The test sets: `typed` (base strings of the test split; the evaluation types them), `near_names`, `spellings`
     (of INFN and of the sites), `templates`.
     """
     seed = parameters.seed
-    seen: set[str] = set()
+    # The generator is realistic enough to hit upon real strings: those it leaves out.
+    seen = {normal(item.text) for item in real}
     main = Generator(seed)
     nowhere = max(parameters.positives // 40, 5)
     bases = main.positives(parameters.positives - nowhere, seen)
@@ -147,33 +179,3 @@ def typed(bases: Sequence[Base], parameters: Parameters, count: int | None = Non
 def typed_otherwise(bases: Sequence[Base], parameters: Parameters, count: int) -> list[tuple[str, Base]]:
     """Return variants with the typing errors that training never saw."""
     return [(text, base) for base in bases for text in withheld_variants(base, count, parameters.seed)]
-
-
-@dataclass(frozen=True)
-class Real:
-    """One affiliation string read from a public page, and the label its own text has."""
-
-    text: str
-    label: str
-    infn: bool
-    source: str
-
-
-def read_real(path: Path) -> list[Real]:
-    """Read the table of real strings: columns string, label, infn, source, with one header line.
-
-    Raises:
-        ValueError: a line has an unknown label, no source, or stands twice.
-    """
-    found: list[Real] = []
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
-            real = Real(row["string"], row["label"], row["infn"] == "true", row["source"])
-            if real.label not in LABELS or not real.source.strip() or row["infn"] not in ("true", "false"):
-                raise ValueError(f"{path}: {row} has no known label, no truth value for infn or no source")
-            found.append(real)
-    forms = [normal(real.text) for real in found]
-    twice = sorted({form for form in forms if forms.count(form) > 1})
-    if twice:
-        raise ValueError(f"{path}: these strings stand there twice: {twice[:3]}")
-    return found

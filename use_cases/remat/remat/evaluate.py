@@ -45,7 +45,7 @@ def cases(data: Data, parameters: Parameters, real: Sequence[Real]) -> list[Case
     few = min(parameters.variants, 6)
     near = data.tests["near_names"]
     found = of("clean", clean(data.tests["typed"]))
-    found += of("typed", typed(data.tests["typed"], parameters))
+    found += of("typed", typed(data.tests["typed"], parameters, min(parameters.variants, 12)))
     found += of("typed_otherwise", typed_otherwise(data.tests["typed"], parameters, min(parameters.variants, 3)))
     found += of("near_names", clean(near)) + of("near_names_typed", typed(near, parameters, few))
     for name in ("spellings", "templates"):

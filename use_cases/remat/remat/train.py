@@ -32,7 +32,7 @@ from .features import HASH_BITS_INFN, HASH_BITS_SITE, Reader, Vocabulary
 from .generate import Base
 from .model import Answer, Model
 from .store import Store
-from .text import LABELS
+from .text import LABELS, normal
 
 # False positives are dearer than misses: a wrong structure enters the catalogue, an Unknown is looked at by a person.
 DEV_FALSE_POSITIVES = 0.002
@@ -50,11 +50,12 @@ def log(message: str, **values: object) -> None:
 
 # --- features, side by side -----------------------------------------------------------------------------------------
 _reader: Reader | None = None
+_never: frozenset[str] = frozenset()
 
 
-def _start(vocabulary: dict[str, int]) -> None:
-    global _reader  # noqa: PLW0603  one reader per worker process, made once
-    _reader = Reader(Vocabulary(vocabulary))
+def _start(vocabulary: dict[str, int], never: frozenset[str]) -> None:
+    global _reader, _never  # noqa: PLW0603  one reader per worker process, made once
+    _reader, _never = Reader(Vocabulary(vocabulary)), never
 
 
 def _work(task: tuple[Base, int, int]) -> list[tuple[list[int], list[int] | None]]:
@@ -63,6 +64,8 @@ def _work(task: tuple[Base, int, int]) -> list[tuple[list[int], list[int] | None
     base, count, seed = task
     found: list[tuple[list[int], list[int] | None]] = []
     for text in (base.text, *generate.variants(base, count, seed)):
+        if normal(text) in _never:
+            continue
         reading = _reader.read(text)
         found.append((_reader.infn_features(reading), _reader.site_features(reading) if base.infn else None))
     return found
@@ -94,12 +97,13 @@ class Matrix:
 
 
 def _collect(
-    bases: Sequence[Base], parameters: dataset.Parameters, vocabulary: Vocabulary, jobs: int
+    data: dataset.Data, parameters: dataset.Parameters, vocabulary: Vocabulary, jobs: int
 ) -> tuple[Matrix, Matrix]:
-    """Type the base strings and return the rows of both heads."""
+    """Type the base strings of the training split and return the rows of both heads."""
+    bases = data.train
     infn, site = Matrix(HASH_BITS_INFN), Matrix(HASH_BITS_SITE)
     tasks = [(base, parameters.variants, parameters.seed) for base in bases]
-    with multiprocessing.get_context("fork").Pool(jobs, _start, (vocabulary.counts,)) as pool:
+    with multiprocessing.get_context("fork").Pool(jobs, _start, (vocabulary.counts, data.never)) as pool:
         for at, (base, rows) in enumerate(zip(bases, pool.imap(_work, tasks, chunksize=32), strict=True), 1):
             for place, (of_infn, of_site) in enumerate(rows):
                 # The string as its author meant it weighs as much as a few typing errors.
@@ -116,7 +120,7 @@ def fit(data: dataset.Data, parameters: dataset.Parameters, jobs: int = 2) -> Mo
     """Return the model fitted to the training split, its threshold and temperature tuned on the dev split."""
     vocabulary = Vocabulary.learn(base.text for base in data.train)
     log("vocabulary learned", words=len(vocabulary.counts))
-    infn, site = _collect(data.train, parameters, vocabulary, jobs)
+    infn, site = _collect(data, parameters, vocabulary, jobs)
     log("features made", infn_rows=len(infn.targets), site_rows=len(site.targets))
     state = parameters.seed % 2**31
     head = SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=5, tol=None, average=True, random_state=state)
@@ -203,7 +207,7 @@ def judge(
 
 def fit_without_typos(data: dataset.Data, parameters: dataset.Parameters, jobs: int) -> Model:
     """Return the same model trained on the base strings alone: what augmentation is worth."""
-    return fit(dataset.Data(data.train, data.dev, data.tests, data.triples, data.digest), parameters, jobs)
+    return fit(dataset.Data(data.train, data.dev, data.tests, data.triples, data.digest, data.never), parameters, jobs)
 
 
 def card(
@@ -312,11 +316,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         output: Path = options.output or Path(scratch) / "model"
         output.mkdir(parents=True, exist_ok=True)
-        data = dataset.make(parameters)
+        real = dataset.read_real(options.real)
+        data = dataset.make(parameters, real)
         log("data made", train=len(data.train), dev=len(data.dev), sha256=data.digest[:12])
         if store:
             data = _through_the_bucket(data, store, Path(scratch) / "base-strings.jsonl.gz")
-        real = dataset.read_real(options.real)
+        data.never = frozenset(normal(item.text) for item in real)
         model = fit(data, parameters, options.jobs)
         model.save(output)
         model = Model.load(output)  # judged as it will be served, in half precision

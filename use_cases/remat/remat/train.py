@@ -54,7 +54,7 @@ _never: frozenset[str] = frozenset()
 
 
 def _start(vocabulary: dict[str, int], never: frozenset[str]) -> None:
-    global _reader, _never  # noqa: PLW0603  one reader per worker process, made once
+    global _reader, _never
     _reader, _never = Reader(Vocabulary(vocabulary)), never
 
 

@@ -68,7 +68,7 @@ STEPS = [
     Step("release", ["pytest", "tests/release"], fast=False, pytest=True),
     Step("integration", ["pytest", "tests/integration"], fast=False, pytest=True),
     Step("molecule", ["molecule", "test"], fast=False),
-    Step("end to end", ["pytest", "tests/e2e"], fast=False, pytest=True),
+    Step("end to end", ["pytest", "-x", "--capture=no", "tests/e2e"], fast=False, pytest=True),
 ]
 
 

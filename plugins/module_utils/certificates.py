@@ -209,9 +209,7 @@ def issue(authority: Authority, names: list[str], usages: Sequence[str] = ("serv
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([general_name(name) for name in names]), critical=False)
         .add_extension(_usage(usages), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False)
         .sign(authority.key, hashes.SHA256())
     )
     return Leaf(certificate.public_bytes(serialization.Encoding.PEM).decode(), key_pem(key).decode())
@@ -264,9 +262,7 @@ def _signed_by(certificate: x509.Certificate, authority: Authority) -> bool:
     return True
 
 
-def ensure_files(
-    authority: Authority, folder: Path, name: str, names: list[str], *, write: bool = True
-) -> str:
+def ensure_files(authority: Authority, folder: Path, name: str, names: list[str], *, write: bool = True) -> str:
     """Keep ``<name>.crt`` and ``<name>.key`` in ``folder`` valid for ``names``.
 
     :param write: False in check mode: nothing is written.

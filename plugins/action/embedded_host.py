@@ -76,10 +76,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             self._do(f"remove network {cidr}", podman.remove_network, cidr, podman.network_interface())
             there, cidr = {}, ""
         if any(podman.lost_network(name) for name in there):
-            for name in there:
-                self._do(f"remove {name}, keep its data: a reboot took its network", podman.remove, name, data=False)
-            self._do(f"remove network {cidr}", podman.remove_network, cidr, podman.network_interface())
-            self._do("forget their addresses", podman.forget_addresses)
+            # Their data stays.
+            self._do("clear the containers and the network that a reboot took", podman.forget_network, cidr)
             there, cidr = {}, ""
         for name in sorted(set(there) - wanted):
             self._do(f"remove {name} and its data: no longer in the inventory", podman.remove, name, data=True)

@@ -368,20 +368,29 @@ class Podman:
         mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
         return not mounts_below(mounts, [sandbox_path(found) or "/nonexistent"])
 
-    def forget_addresses(self) -> None:
-        """Make podman forget addresses that it holds for containers which a reboot took.
+    def others_running(self) -> list[str]:
+        """Return the containers of somebody else that really run."""
+        listed = json.loads(self.call("ps", "--format", "json") or "[]") or []
+        own = self.containers()
+        names = {entry["Names"][0]: int(entry["Pid"]) for entry in listed}
+        return sorted(name for name, pid in names.items() if name not in own and Path(f"/proc/{pid}").is_dir())
 
-        Podman 4.3 keeps them in a file that a reboot is expected to empty, and has no command for it.
+    def forget_network(self, cidr: str) -> None:
+        """Remove containers that a reboot took, their network, and the addresses that podman holds for them.
 
-        :raises EmbeddedError: when a container of somebody else runs and needs the file
+        Podman 4.3 keeps the addresses in a file that a reboot is expected to empty, and has no command for it.
+
+        :raises EmbeddedError: when a container of somebody else runs and needs the file; nothing is touched then
         """
-        running = json.loads(self.call("ps", "--format", "json") or "[]") or []
-        others = [entry["Names"][0] for entry in running if Path(f"/proc/{entry['Pid']}").is_dir()]
+        others = self.others_running()
         if others:
             raise EmbeddedError(
                 f"podman still holds the addresses of nodes that are gone, and {', '.join(others)} runs: "
                 "stop it and try again, or set kaap_node_cidr to another network"
             )
+        for name in self.containers():
+            self.remove(name, data=False)
+        self.remove_network(cidr, self.network_interface())
         IPAM.unlink(missing_ok=True)
 
     def network_cidr(self) -> str:

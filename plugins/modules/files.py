@@ -46,6 +46,12 @@ options:
       owner:
         description: Name of the user, whose primary group the file gets as well. By default the user who runs the task.
         type: str
+  read_by:
+    description:
+      - The systemd unit that reads the files when it starts.
+      - While it runs since before one of the files was last written, the task reports a change, so that its handler
+        restarts the unit. That is the case when an earlier run was killed between writing and restarting.
+    type: str
 attributes:
   check_mode:
     description: Changes nothing and says what would change.
@@ -58,6 +64,7 @@ author: KaaP maintainers
 EXAMPLES = r"""
 - name: Configure the service
   infn.kaap.files:
+    read_by: service
     files:
       - dest: /etc/service/config.yml
         content: "{{ lookup('ansible.builtin.template', 'config.yml.j2') }}"
@@ -73,6 +80,10 @@ files:
   description: Paths that were changed, or would be in check mode.
   type: list
   elements: str
+  returned: success
+stale:
+  description: Whether the unit O(read_by) runs with files that are older than those on disk.
+  type: bool
   returned: success
 """
 
@@ -157,6 +168,21 @@ def difference(item: dict[str, Any]) -> dict[str, str]:
     return {**header, "before": before, "after": after}
 
 
+def started(properties: str) -> int | None:
+    """Return when an active unit became active (seconds since the epoch), None for one that is not active.
+
+    :param properties: what ``systemctl show --property=ActiveState,ActiveEnterTimestamp --timestamp=unix`` printed
+    """
+    found = dict(line.split("=", 1) for line in properties.splitlines() if "=" in line)
+    stamp = found.get("ActiveEnterTimestamp", "").removeprefix("@")
+    return int(stamp) if found.get("ActiveState") == "active" and stamp.isdigit() else None
+
+
+def stale(since: int | None, paths: list[Path]) -> bool:
+    """Tell whether one of the files was written in a later second than the unit was started in."""
+    return since is not None and any(int(path.lstat().st_mtime) > since for path in paths if os.path.lexists(path))
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -175,19 +201,25 @@ def main() -> None:
                 },
                 "mutually_exclusive": [["content", "secret", "link"]],
                 "required_one_of": [["content", "secret", "link"]],
-            }
+            },
+            "read_by": {"type": "str"},
         },
         supports_check_mode=True,
     )
     changed = [item for item in module.params["files"] if differs(item)]
     diff = [difference(item) for item in changed]
+    old = False
+    if module.params["read_by"]:
+        show = ["systemctl", "show", "--property=ActiveState,ActiveEnterTimestamp", "--timestamp=unix"]
+        _, printed, _ = module.run_command([*show, module.params["read_by"]], check_rc=True)
+        old = stale(started(printed), [Path(item["dest"]) for item in module.params["files"]])
     if not module.check_mode:
         for item in changed:
             try:
                 write(item)
             except (OSError, KeyError, ValueError) as problem:
                 module.fail_json(msg=f"cannot write {item['dest']}: {problem}")
-    module.exit_json(changed=bool(changed), files=[item["dest"] for item in changed], diff=diff)
+    module.exit_json(changed=bool(changed) or old, stale=old, files=[item["dest"] for item in changed], diff=diff)
 
 
 if __name__ == "__main__":

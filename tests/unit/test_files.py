@@ -71,3 +71,26 @@ def test_an_unknown_owner_is_named(tmp_path: Path) -> None:
     assert files.differs(wanted)
     with pytest.raises(KeyError, match="nobody-has-this-name"):
         files.write(wanted)
+
+
+@pytest.mark.parametrize(
+    ("printed", "since"),
+    [
+        ("ActiveState=active\nActiveEnterTimestamp=@1700000000\n", 1700000000),
+        ("ActiveState=inactive\nActiveEnterTimestamp=@1700000000\n", None),
+        ("ActiveState=inactive\nActiveEnterTimestamp=\n", None),
+        ("", None),
+    ],
+)
+def test_start_of_a_unit_is_read(printed: str, since: int | None) -> None:
+    assert files.started(printed) == since
+
+
+def test_a_unit_that_runs_with_older_files_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text("new\n")
+    written = int(path.stat().st_mtime)
+    assert files.stale(written - 1, [path])
+    assert not files.stale(written, [path])
+    assert not files.stale(None, [path]), "a unit that does not run reads them when it starts"
+    assert not files.stale(written - 1, [tmp_path / "not there in check mode"])

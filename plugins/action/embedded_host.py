@@ -41,6 +41,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         self._podman = Podman(arguments["deployment"])
         self._changes: list[str] = []
         try:
+            # In check mode, too: until then podman answers nothing at all.
+            embedded.mend_namespaces()
             if arguments["state"] == "present":
                 self._present(arguments)
             else:
@@ -74,10 +76,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             for name in there:
                 self._do(f"remove {name} and its data: its network changes", podman.remove, name, data=True)
             self._do(f"remove network {cidr}", podman.remove_network, cidr, podman.network_interface())
-            there, cidr = {}, ""
-        if any(podman.lost_network(name) for name in there):
-            # Their data stays.
-            self._do("clear the containers and the network that a reboot took", podman.forget_network, cidr)
             there, cidr = {}, ""
         for name in sorted(set(there) - wanted):
             self._do(f"remove {name} and its data: no longer in the inventory", podman.remove, name, data=True)

@@ -37,8 +37,8 @@ BUNDLES = "/opt/kaap/bundles"
 # What this host keeps about all embedded deployments: process ids, and settings to put back.
 RUN = Path("/run/kaap")
 FIRST_ADDRESS = 10
-# Where netavark keeps the addresses of containers
-IPAM = Path("/run/containers/networks/ipam.db")
+# Where podman keeps the containers of root
+CONTAINERS = Path("/var/lib/containers/storage/overlay-containers")
 LABEL = "kaap.deployment"
 LABEL_DEFINITION = "kaap.definition"
 # The process that a container started carries its name: a number alone may have been given to another one.
@@ -357,42 +357,6 @@ class Podman:
             Path(sandbox).unlink(missing_ok=True)
         remove_cgroups(identity)
 
-    def lost_network(self, name: str) -> bool:
-        """Tell whether a container that podman lists as running has no network name space any more.
-
-        A reboot does that. Podman then never gives its address free, until the network itself is removed.
-        """
-        found = self.inspect(name)
-        if found is None or found["State"]["Status"] != "running":
-            return False
-        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
-        return not mounts_below(mounts, [sandbox_path(found) or "/nonexistent"])
-
-    def others_running(self) -> list[str]:
-        """Return the containers of somebody else that really run."""
-        listed = json.loads(self.call("ps", "--format", "json") or "[]") or []
-        own = self.containers()
-        names = {entry["Names"][0]: int(entry["Pid"]) for entry in listed}
-        return sorted(name for name, pid in names.items() if name not in own and Path(f"/proc/{pid}").is_dir())
-
-    def forget_network(self, cidr: str) -> None:
-        """Remove containers that a reboot took, their network, and the addresses that podman holds for them.
-
-        Podman 4.3 keeps the addresses in a file that a reboot is expected to empty, and has no command for it.
-
-        :raises EmbeddedError: when a container of somebody else runs and needs the file; nothing is touched then
-        """
-        others = self.others_running()
-        if others:
-            raise EmbeddedError(
-                f"podman still holds the addresses of nodes that are gone, and {', '.join(others)} runs: "
-                "stop it and try again, or set kaap_node_cidr to another network"
-            )
-        for name in self.containers():
-            self.remove(name, data=False)
-        self.remove_network(cidr, self.network_interface())
-        IPAM.unlink(missing_ok=True)
-
     def network_cidr(self) -> str:
         """Return the CIDR of the deployment's network, empty when there is none."""
         text = self.call("network", "inspect", self.network, check=False)
@@ -435,6 +399,52 @@ def belongs(name: str, deployment: str) -> bool:
     """Tell whether a volume's name is one that a node of the deployment would have."""
     pattern = rf"{re.escape(network_name(deployment))}-.+-({'|'.join(DATA)})"
     return re.fullmatch(pattern, name) is not None
+
+
+def lost_namespaces(containers: Path, mountinfo: str) -> dict[str, str]:
+    """Return the network name spaces that nodes should have and that are not there any more, by container.
+
+    A reboot takes them. Where /run survives it, podman still believes in them, and cannot even list its containers.
+
+    :param containers: podman's directory of containers
+    :param mountinfo: text of /proc/self/mountinfo
+    """
+    lost: dict[str, str] = {}
+    try:
+        listed = json.loads((containers / "containers.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return lost
+    for entry in listed:
+        name = next((name for name in entry.get("names") or [] if name.startswith("kaap-")), "")
+        try:
+            text = (containers / entry["id"] / "userdata" / "config.json").read_text(encoding="utf-8")
+            spaces = json.loads(text)["linux"]["namespaces"]
+        except (OSError, ValueError, KeyError):
+            continue
+        path = next((str(space.get("path", "")) for space in spaces if space.get("type") == "network"), "")
+        if name and path.startswith("/run/netns/") and path not in mounts_below(mountinfo, [path]):
+            lost[name] = path
+    return lost
+
+
+def mend_namespaces(containers: Path = CONTAINERS) -> list[str]:
+    """Put an empty network name space where a node's was lost, so that podman can list and remove the container.
+
+    Only then does podman also give its address free.
+
+    :returns: names of the containers
+    :raises EmbeddedError: when it cannot be made
+    """
+    lost = lost_namespaces(containers, Path("/proc/self/mountinfo").read_text(encoding="utf-8"))
+    for name, path in lost.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).touch()
+        done = subprocess.run(
+            ["unshare", f"--net={path}", "true"], capture_output=True, text=True, check=False, timeout=30
+        )
+        if done.returncode:
+            raise EmbeddedError(f"{name} lost its network and podman cannot remove it: {done.stderr.strip()}")
+    return sorted(lost)
 
 
 def sandbox_path(found: dict[str, Any]) -> str:

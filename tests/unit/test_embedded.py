@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -191,3 +192,17 @@ def test_only_low_settings_of_the_host_are_raised(tmp_path: Path) -> None:
 def test_waiting_says_for_what() -> None:
     with pytest.raises(embedded.EmbeddedError, match="waited 0 s for the moon"):
         embedded.wait_for("the moon", 0, lambda: False, pause=0)
+
+
+def test_name_spaces_that_a_reboot_took_are_found(tmp_path: Path) -> None:
+    names = {"a": "kaap-lab-control-1", "b": "kaap-lab-worker-1", "c": "web"}
+    for identity in names:
+        space = {"type": "network", "path": f"/run/netns/netns-{identity}"}
+        (tmp_path / identity / "userdata").mkdir(parents=True)
+        (tmp_path / identity / "userdata/config.json").write_text(json.dumps({"linux": {"namespaces": [space]}}))
+    listed = [{"id": identity, "names": [name]} for identity, name in names.items()]
+    (tmp_path / "containers.json").write_text(json.dumps(listed))
+    mounts = "2 1 0:40 / /run/netns/netns-a rw - nsfs nsfs rw\n"
+    # Those that are there, and those of somebody else, are left alone.
+    assert embedded.lost_namespaces(tmp_path, mounts) == {"kaap-lab-worker-1": "/run/netns/netns-b"}
+    assert embedded.lost_namespaces(tmp_path / "absent", mounts) == {}

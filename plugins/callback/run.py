@@ -133,7 +133,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         gone = not state.is_dir()
         if not gone:
             self._save()
-        if "verify" in self._times.phases and (state / "report.json").is_file():
+        if self._times.worked("verify") and (state / "report.json").is_file():
             self._display.display("\n" + self._table(state))
         failed = any(
             stats.summarize(host)["failures"] or stats.summarize(host)["unreachable"] for host in stats.processed

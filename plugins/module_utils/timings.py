@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 SCHEMA = 1
+# Ansible runs these tasks of its own whatever tags are asked for.
+ARGUMENTS = "Validating arguments against arg spec"
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -88,10 +90,16 @@ class Recorder:
         record["seconds"] = round(sum(play["seconds"] for play in record["plays"]), 3)
         self._play = None
 
+    def worked(self, phase: str) -> bool:
+        """Tell whether a task of the phase ran: tags leave plays with nothing but Ansible's own look at arguments."""
+        plays = self.phases.get(phase, {}).get("plays", [])
+        return any(ARGUMENTS not in task["name"] for play in plays for task in play["tasks"])
+
     def merged(self, before: dict[str, Any]) -> dict[str, Any]:
-        """Return the file's new content: phases of this run replace theirs, the others stay."""
+        """Return the file's new content: phases that worked in this run replace theirs, the others stay."""
+        worked = {phase: record for phase, record in self.phases.items() if self.worked(phase)}
         return {
             "schema": SCHEMA,
-            "phases": {**before.get("phases", {}), **self.phases},
+            "phases": {**before.get("phases", {}), **worked},
             "components": {**before.get("components", {}), **self.components},
         }

@@ -46,6 +46,17 @@ def test_phases_of_this_run_replace_theirs_and_the_others_stay() -> None:
     assert after["components"] == {"kueue": 5.0, "minio": 4.0}
 
 
+def test_a_phase_that_tags_left_out_keeps_its_times() -> None:
+    """Ansible's own look at the arguments is no work of a phase."""
+    recorder = timings.Recorder()
+    recorder.play("verify", "Verify", 0.0)
+    recorder.task(f"infn.kaap.kaap : {timings.ARGUMENTS} 'main'", "infn.kaap.kaap", 1.0)
+    recorder.end(2.0)
+    assert not recorder.worked("verify")
+    assert recorder.merged({"phases": {"verify": {"seconds": 3.0}}})["phases"] == {"verify": {"seconds": 3.0}}
+    assert recorded().worked("cluster")
+
+
 def test_the_file_is_whole_or_absent(tmp_path: Path) -> None:
     """What cannot be read counts as nothing."""
     path = tmp_path / "state" / "timings.json"

@@ -44,7 +44,7 @@ EXAMPLES = r"""
     deployment: embedded-0a1b2c
     cidr: 10.89.7.0/24
     hosts: [control-1, worker-1]
-    image_archive: /root/.cache/kaap/bundles/0a1b/rootfs/node.tar
+    image_archive: /var/cache/kaap/bundles/0a1b/rootfs/node.tar
     image_digest: sha256:0a1b
 """
 

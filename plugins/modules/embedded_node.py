@@ -58,7 +58,7 @@ EXAMPLES = r"""
     host: control-1
     address: 10.89.7.10
     image_digest: sha256:0a1b
-    bundles: /root/.cache/kaap/bundles
+    bundles: /var/cache/kaap/bundles
     publish:
       "127.0.0.1:18000": 30080
 """

@@ -414,12 +414,13 @@ class Component:
             place = str(rule.get("namespace") or self.record["namespace"]) if resource.namespaced else ""
             targets.append(waiting.Target(resource, place, str(rule["name"]), _rule_judge(rule)))
         with self._timed("ready"):
-            unready = [
+            # All must hold at once: what was ready may not be any more when the last one is.
+            while unready := [
                 target
                 for target in targets
                 if not target.judge(self.client.get(target.resource, target.namespace, target.name)).ready
-            ]
-            waiting.wait(self.client, unready, self.deadline, self._say)
+            ]:
+                waiting.wait(self.client, unready, self.deadline, self._say)
 
     def _await(self, applied: Iterable[Object]) -> None:
         targets = []

@@ -237,5 +237,6 @@ def test_killed_worker_heals() -> None:
 def test_destroy_leaves_nothing() -> None:
     """No container, network, mount, route, link, rule, process or listening port is left; the report is kept."""
     assert run("scripts/destroy").code == 0
+    assert before, "the host was not looked at before the deployment"
     assert residue.difference(before, residue.snapshot()) == {}
     assert (STATE / "report.json").exists()

@@ -38,7 +38,7 @@ class Run:
 
 def run(*command: str, env: dict[str, str] | None = None, timeout: float = RUN_TIMEOUT) -> Run:
     """Runs a command of the project in a process group of its own; its output is also shown."""
-    clean = {k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "KAAP_TEST", "ANSIBLE_CONFIG"}}
+    clean = {k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "ANSIBLE_CONFIG"}}
     start = time.monotonic()
     print(f"$ {' '.join(command)}", flush=True)
     process = subprocess.Popen(

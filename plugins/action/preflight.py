@@ -13,6 +13,7 @@ from ansible_collections.infn.kaap.plugins.module_utils import (
     deployment,
     gobuild,
     host_facts,
+    living,
     local_host,
     pack,
     registry_clients,
@@ -123,9 +124,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             use_cases={key: tuple(needs) for key, needs in arguments["use_cases"].items()},
             release_problems=broken,
             unreachable=unreachable,
+            living=self._living(facts, name, embedded, known),
             node_cidr=facts["node_cidr"],
             port_base=facts["host_port_base"],
         )
+
+    def _living(
+        self, facts: Mapping[str, Any], name: str, embedded: bool, known: tuple[settings.Machine, ...]
+    ) -> dict[str, str]:
+        """Return the networks, by setting, that the cluster of this deployment was made with; none without one."""
+        if not embedded:
+            return living.of_cluster(Path(facts["kubeconfig"]))
+        hosts = [machine.name for machine in known if "kaap_control_plane" in machine.groups]
+        for directory in local_host.node_directories(name, hosts, "kubernetes"):
+            found = living.of_control_plane(directory)
+            if found:
+                return {**found, **local_host.own_network(name)}
+        return {}
 
     def _packing(
         self, root: Path, cache: Path, given: Mapping[str, Any], records: Mapping[str, release.Record]

@@ -108,6 +108,23 @@ def containers(deployment: str) -> list[dict[str, Any]]:
     return [dict(container) for container in listed]
 
 
+def node_directories(deployment: str, hosts: Iterable[str], data: str) -> list[Path]:
+    """Return where this machine keeps one kind of the data of embedded nodes; nodes that have none are left out.
+
+    :param data: a key of embedded.DATA
+    """
+    names = [f"{embedded.container_name(deployment, host)}-{data}" for host in hosts]
+    found = [volume for name in names for volume in _json(["podman", "volume", "inspect", name])]
+    return [Path(volume["Mountpoint"]) for volume in found]
+
+
+def own_network(deployment: str) -> dict[str, str]:
+    """Return the network of the deployment's nodes under the name of its setting; nothing when there is none."""
+    found = _json(["podman", "network", "inspect", embedded.network_name(deployment)])
+    subnets = [str(subnet["subnet"]) for network in found for subnet in network.get("subnets") or []]
+    return {"kaap_node_cidr": subnets[0]} if subnets else {}
+
+
 def published(listed: Iterable[Mapping[str, Any]]) -> set[int]:
     """Return the host ports that containers publish."""
     return {

@@ -65,6 +65,7 @@ class Host:
     :ivar needed_disk: by directory, bytes that deploying needs there
     :ivar free_disk: by directory, bytes free there
     :ivar unreachable: by client (pip, go, apt), why its registry could not be reached
+    :ivar living: by setting, the networks that the deployment's cluster was made with; none where there is no cluster
     """
 
     uid: int = 0
@@ -81,6 +82,7 @@ class Host:
     use_cases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     release_problems: tuple[str, ...] = ()
     unreachable: Mapping[str, str] = field(default_factory=dict)
+    living: Mapping[str, str] = field(default_factory=dict)
     node_cidr: str = ""
     port_base: int = 0
 
@@ -115,6 +117,7 @@ def validate(settings: Mapping[str, Any], specs: Spec, host: Host) -> list[Probl
     checks: tuple[Callable[[Mapping[str, Any], Host], list[Problem]], ...] = (
         check_identity,
         check_networks,
+        check_living,
         check_ports,
         check_machines,
         check_components,
@@ -254,6 +257,22 @@ def check_networks(settings: Mapping[str, Any], host: Host) -> list[Problem]:
     for later, earlier in cidr.overlaps(networks):
         fault = f"overlaps {earlier} ({networks[earlier]})"
         problems.append(Problem(later, networks[later], fault, "give the two networks that share no address"))
+    return problems
+
+
+def check_living(settings: Mapping[str, Any], host: Host) -> list[Problem]:
+    """Networks that a cluster cannot change any more: certificates, etcd and every container hold them."""
+    problems = []
+    for name, made_with in host.living.items():
+        value = settings.get(name) or (host.node_cidr if name == "kaap_node_cidr" else None)
+        try:
+            if value is None or cidr.parse(value) == cidr.parse(made_with):
+                continue
+        except cidr.CidrError:
+            continue  # check_networks names it
+        fault = f"is not {made_with}, with which this cluster was made"
+        fix = "set it back, or run scripts/destroy first, which takes the cluster's data too"
+        problems.append(Problem(name, value, fault, fix))
     return problems
 
 

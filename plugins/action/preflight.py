@@ -144,7 +144,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _packing(
         self, root: Path, cache: Path, given: Mapping[str, Any], records: Mapping[str, release.Record]
-    ) -> tuple[dict[str, int], int, dict[str, str]]:
+    ) -> tuple[dict[str, int], int, dict[str, tuple[str, str]]]:
         """Return disk by directory and memory that packing needs, and the registries that it needs and cannot reach."""
         if not records:
             return {}, 0, {}
@@ -162,7 +162,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             tool = cache / "go" / "toolchain" / gobuild.toolchain_key(root) / "go" / "bin" / "go"
             unreachable = local_host.unreachable(gobuild.pip(), tool)
         except registry_clients.CommandError as problem:
-            unreachable = {"pip": str(problem)}
+            unreachable = {"pip": (f"cannot be asked: {problem}", "install python3-venv, which brings pip")}
         return {str(cache): estimate.disk_bytes}, estimate.memory_bytes, unreachable
 
 

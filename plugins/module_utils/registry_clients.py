@@ -19,7 +19,7 @@ CONFIGURATION = {
     "go": "Go's configuration (`go env GOPROXY GONOSUMDB GOSUMDB`, HTTPS_PROXY, SSL_CERT_FILE)",
     "apt": "apt's configuration (`apt-get update`, /etc/apt/sources.list.d, `apt-config dump Acquire`)",
 }
-UNREACHABLE = (
+NO_CONNECTION = (
     "connection refused",
     "connection reset",
     "connection timed out",
@@ -39,9 +39,9 @@ UNREACHABLE = (
     "unable to connect",
     "proxyconnect",
     "cannot connect to proxy",
-    # pip's word for an index that gave no page at all
-    "(from versions: none)",
 )
+# pip's word for an index that gave no page at all
+UNREACHABLE = (*NO_CONNECTION, "(from versions: none)")
 
 
 def die_with_parent() -> None:

@@ -64,7 +64,7 @@ class Host:
     :ivar needed_memory: bytes that deploying needs; 0 when the deployment runs already
     :ivar needed_disk: by directory, bytes that deploying needs there
     :ivar free_disk: by directory, bytes free there
-    :ivar unreachable: by client (pip, go, apt), why its registry could not be reached
+    :ivar unreachable: by client (pip, go, apt), what is wrong with its registry, and the fix
     :ivar living: by setting, the networks that the deployment's cluster was made with; none where there is no cluster
     """
 
@@ -81,7 +81,7 @@ class Host:
     components: Mapping[str, Component] = field(default_factory=dict)
     use_cases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     release_problems: tuple[str, ...] = ()
-    unreachable: Mapping[str, str] = field(default_factory=dict)
+    unreachable: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     living: Mapping[str, str] = field(default_factory=dict)
     node_cidr: str = ""
     port_base: int = 0
@@ -468,7 +468,6 @@ def check_release(_settings: Mapping[str, Any], host: Host) -> list[Problem]:
         Problem("release", text.partition(":")[0], f"is broken:{text.partition(':')[2]}", "correct that record")
         for text in host.release_problems
     ]
-    for client, why in sorted(host.unreachable.items()):
-        fix = f"check the network, and the proxy and mirror in the configuration of {client}"
-        problems.append(Problem("package registry", client, f"cannot be reached: {why}", fix))
+    for client, (fault, fix) in sorted(host.unreachable.items()):
+        problems.append(Problem("package registry", client, fault, fix))
     return problems

@@ -80,6 +80,49 @@ def test_the_go_registry_is_asked_only_with_a_go_tool(tmp_path: Path) -> None:
     assert set(local_host.probes(["pip"], tmp_path / "go", tmp_path)) == {"pip", "apt", "go"}
 
 
+PIP_REFUSED = """\
+WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('Connection refused')': /simple/six/
+ERROR: Could not find a version that satisfies the requirement six (from versions: none)
+ERROR: No matching distribution found for six
+"""
+APT_LATE = """\
+E: Failed to fetch http://mirror/InRelease  Connection timed out [IP: 192.0.2.1 80]
+E: Some index files failed to download.
+"""
+PIP_SAID_NO = "ERROR: HTTP error 403 while getting /simple/six/\nERROR: No matching distribution found for six\n"
+
+
+def test_who_came_late_who_never_connected_and_who_said_no() -> None:
+    """Three faults with three fixes; the line that tells is quoted, not the last one."""
+    fault, fix = local_host.explain("apt", APT_LATE)
+    assert fault.startswith("timed out (load ") and "Connection timed out" in fault and "less busy" in fix
+    fault, fix = local_host.explain("pip", PIP_REFUSED)
+    assert fault.startswith("cannot be reached: WARNING: Retrying") and "check the network" in fix
+    fault, fix = local_host.explain("pip", PIP_SAID_NO)
+    assert fault == "said no: ERROR: No matching distribution found for six" and "to which users" in fix
+
+
+def test_a_probe_that_does_not_end_says_how_long_it_had(tmp_path: Path) -> None:
+    """It is ended, and called late."""
+    answer = local_host.ask("go", ["sleep", "20"], tmp_path, {"PATH": "/usr/bin:/bin"}, 0.2)
+    assert answer and answer[0].startswith("timed out (load ") and answer[0].endswith("no answer within 0 s")
+    assert local_host.ask("go", ["true"], tmp_path, {"PATH": "/usr/bin:/bin"}, 20) is None
+    answer = local_host.ask("go", ["no-such-program"], tmp_path, {"PATH": "/usr/bin:/bin"}, 20)
+    assert answer == ("cannot be asked: no-such-program is not installed", "install no-such-program")
+
+
+def test_probes_have_time_under_load_and_try_a_lost_connection_once_more(tmp_path: Path) -> None:
+    """What a probe may take in all leaves room for both tries of its connection."""
+    (tmp_path / "go").touch()
+    wanted = local_host.probes(["pip"], tmp_path / "go", tmp_path)
+    assert wanted["pip"][wanted["pip"].index("--retries") + 1] == "1"
+    assert "Acquire::Retries=1" in wanted["apt"]
+    assert 2 * local_host.CONNECTION_SECONDS < local_host.PROBE_SECONDS
+    seconds = str(local_host.CONNECTION_SECONDS)
+    assert wanted["pip"][wanted["pip"].index("--timeout") + 1] == seconds
+    assert {f"Acquire::http::Timeout={seconds}", f"Acquire::https::Timeout={seconds}"} < set(wanted["apt"])
+
+
 def test_the_reason_of_a_failure_is_its_last_error() -> None:
     """Warnings and progress are no reasons."""
     output = "Get:1 x\nE: Failed to fetch y\nE: Some index files failed to download.\nReading\n"

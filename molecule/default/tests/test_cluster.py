@@ -80,6 +80,13 @@ def test_forwarding_is_on(host: Host) -> None:
     assert host.sysctl("net.bridge.bridge-nf-call-iptables") == 1
 
 
+@pytest.mark.parametrize("name", ["kube-scheduler", "kube-controller-manager"])
+def test_a_control_plane_alone_elects_no_leader(control_plane: Host, name: str) -> None:
+    assert "--leader-elect=false" in control_plane.file(f"/etc/kubernetes/manifests/{name}.yaml").content_string
+    leases = control_plane.check_output(f"{KUBECTL} -n kube-system get leases -o name").splitlines()
+    assert f"lease.coordination.k8s.io/{name}" not in leases
+
+
 def test_nodes_are_ready(control_plane: Host) -> None:
     nodes = json.loads(control_plane.check_output(f"{KUBECTL} get nodes -o json"))["items"]
     ready = {

@@ -17,6 +17,12 @@ def bundle() -> Path:
 
 
 @pytest.fixture(scope="session")
+def helm(bundle: Path) -> Path:
+    """The helm of the bundle."""
+    return bundle / "bin/helm"
+
+
+@pytest.fixture(scope="session")
 def rendered(bundle: Path) -> dict[str, Rendered]:
     """Every component of profile core, rendered from the bundle."""
     return rendering.render_all(bundle)

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-CHART = Path(__file__).resolve().parents[2] / "charts/minio"
+from tests.release.charts import CHARTS, Objects, Template, Values, run
+
+CHART = CHARTS / "minio"
 NEEDED = {"rootCredentials": {"existingSecret": "root"}}
-Values = dict[str, Any]
-Objects = dict[tuple[str, str], dict[str, Any]]
-Template = Callable[..., Objects]
-
-
-@pytest.fixture(scope="session")
-def helm(bundle: Path) -> Path:
-    """The helm of the bundle."""
-    return bundle / "bin/helm"
-
-
-def run(helm: Path, values: Values, path: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Helm with these values."""
-    file = path / "values.json"
-    file.write_text(json.dumps(values))
-    return subprocess.run([helm, *command, "--values", file], capture_output=True, text=True, check=False)
 
 
 @pytest.fixture

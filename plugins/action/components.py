@@ -32,6 +32,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             argument_spec={
                 "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
                 "components": {"type": "list", "elements": "dict", "default": []},
+                "needs": {"type": "dict", "default": {}},
                 "overrides": {"type": "dict", "default": {}},
                 "keep": {"type": "list", "elements": "str"},
                 "kubeconfig": {"type": "path", "required": True},
@@ -66,9 +67,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return result
 
     def _work(self, arguments: dict[str, Any]) -> list[apply.Result]:
-        overrides = arguments["overrides"]
+        overrides, needs = arguments["overrides"], arguments["needs"]
         records = [
-            waves.with_values(record, (overrides.get(record["name"]) or {}).get("values"))
+            waves.with_values(
+                {**record, "needs": needs.get(record["name"], record.get("needs"))},
+                (overrides.get(record["name"]) or {}).get("values"),
+            )
             for record in arguments["components"]
         ]
         if arguments["state"] == "present" and not records:

@@ -33,9 +33,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             argument_spec={
                 "profile": {"type": "str", "choices": ["core", "full"], "default": "core"},
                 "components": {"type": "list", "elements": "str", "default": []},
-                "disabled": {"type": "list", "elements": "str", "default": []},
+                "overrides": {"type": "dict", "default": {}},
                 "sources": {"type": "list", "elements": "str", "default": ["packages"]},
                 "only": {"type": "list", "elements": "str", "default": []},
+                "images": {"type": "str", "choices": ["bundle", "upstream"], "default": "bundle"},
                 "cache_dir": {"type": "path", "required": True},
                 "state_dir": {"type": "path"},
                 "clean": {"type": "bool", "default": False},
@@ -64,11 +65,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _work(self, arguments: dict[str, Any]) -> tuple[pack.Result, int]:
         records = release.select(
-            release.load(ROOT), arguments["profile"], arguments["components"], arguments["disabled"]
+            release.load(ROOT), arguments["profile"], arguments["overrides"], arguments["components"]
         )
         cache = Cache(Path(arguments["cache_dir"]))
         packer = pack.Packer(ROOT, cache, arguments["sources"], lambda line: display.display(f"    {line}"))
         state = Path(arguments["state_dir"]) if arguments["state_dir"] else None
-        made = packer.run(records, state, only=set(arguments["only"]), check=bool(self._task.check_mode))
+        made = packer.run(
+            records,
+            state,
+            only=set(arguments["only"]),
+            pulled=arguments["images"] == "upstream",
+            check=bool(self._task.check_mode),
+        )
         freed = pack.clean(cache) if arguments["clean"] and not self._task.check_mode else 0
         return made, freed

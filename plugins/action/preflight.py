@@ -98,7 +98,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         except release.ReleaseError as problem:
             broken = tuple(problem.problems)
         components = {
-            key: settings.Component(str(record["profile"]), tuple(record.get("needs") or ()))
+            key: settings.Component(
+                str(record["profile"]),
+                tuple(record.get("needs") or ()),
+                tuple(record.get("after") or ()),
+                str(record.get("replaced_by") or ""),
+            )
             for key, record in records.items()
             if record["kind"] == "component"
         }
@@ -149,7 +154,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if not records:
             return {}, 0, {}
         profile = str(given.get("kaap_profile"))
-        wanted = release.select(records, profile if profile in PROFILES else PROFILES[0])
+        try:
+            wanted = release.select(
+                records, profile if profile in PROFILES else PROFILES[0], given.get("kaap_components") or {}
+            )
+        except (release.ReleaseError, AttributeError, TypeError):
+            # What is wrong with the settings is named elsewhere, with its fix.
+            return {}, 0, {}
         estimate = pack.estimate(root, wanted, Cache(cache))
         if not estimate.missing:
             return {}, 0, {}

@@ -67,7 +67,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             components = [record for record in records.values() if record["kind"] == "component"]
             wanted = {
                 str(record["name"]): record
-                for record in waves.select(components, arguments["profile"], arguments["components"])
+                for record in waves.select(components, arguments["profile"], arguments["components"]).records
             }
             cases = inspection.load_cases(root, arguments["use_cases"])
             stored = secrets.read_all(str(state))

@@ -12,8 +12,8 @@ from typing import Any
 
 from ansible_collections.infn.kaap.plugins.module_utils import oci
 from ansible_collections.infn.kaap.plugins.module_utils.cache import Cache, digest_of
-from ansible_collections.infn.kaap.plugins.module_utils.release import Record, packages
-from ansible_collections.infn.kaap.plugins.module_utils.steps import Step
+from ansible_collections.infn.kaap.plugins.module_utils.release import Record
+from ansible_collections.infn.kaap.plugins.module_utils.steps import CARRIED, Step
 
 SCHEMA = 1
 Artefact = dict[str, Any]
@@ -72,10 +72,17 @@ class Collector:
             self.bundle.files[path] = (sha256, True)
             self._artefact(common, binary["name"], kind, path, size, sha256=sha256)
 
+    def _add_git(self, record: Record, step: Step, outputs: Mapping[str, Any], common: Artefact) -> None:
+        for place, files in outputs.items():
+            if place.startswith("licences/"):
+                self.bundle.files |= {place + item: (sha256, False) for item, (sha256, _, _) in files.items()}
+        commit = step.spec["sources"][step.spec["item"]["source"]]["commit"]
+        self._add_carried(record, step, outputs, {**common, "commit": commit})
+
     def _add_carried(self, record: Record, step: Step, outputs: Mapping[str, Any], common: Artefact) -> None:
         for place, files in outputs.items():
             kind, _, name = place.partition("/")
-            if kind not in {"charts", "manifests"}:
+            if kind not in CARRIED:
                 continue
             path = f"{kind}/{record['name']}/{name}"
             for item, (sha256, _, executable) in files.items():
@@ -193,8 +200,3 @@ def save_manifest(manifest: Mapping[str, Any], state_dir: Path) -> bool:
     scratch.write_text(text, encoding="utf-8")
     scratch.replace(path)
     return True
-
-
-def sources(record: Record) -> list[str]:
-    """Names of the sources that a record has."""
-    return ["packages"] if packages(record) else []

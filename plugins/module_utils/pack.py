@@ -22,7 +22,7 @@ from ansible_collections.infn.kaap.plugins.module_utils.cache import Cache, Outp
 from ansible_collections.infn.kaap.plugins.module_utils.package_source import PackageSource, UnavailableError
 from ansible_collections.infn.kaap.plugins.module_utils.registry_clients import CommandError
 from ansible_collections.infn.kaap.plugins.module_utils.release import Record
-from ansible_collections.infn.kaap.plugins.module_utils.steps import CONTENT, Planner, Step
+from ansible_collections.infn.kaap.plugins.module_utils.steps import CONTENT, TOOLS, Planner, Step
 
 Progress = Callable[[str], None]
 # Of a record without measured figures.
@@ -31,6 +31,14 @@ BASE = {"seconds": 40, "build_bytes": 500_000_000, "output_bytes": 120_000_000, 
 TOOLCHAIN_BYTES = 350_000_000
 # Kinds of steps that download and build; the others copy.
 EXPENSIVE = {"go", "wheels", "rootfs"}
+# Why a step cannot be made when no source of kaap_sources knows its kind.
+NOBODY = {
+    "git": "it comes from a git repository; add git to kaap_sources",
+    "upstream": (
+        "KaaP does not assemble this image and no source of kaap_sources fetches images; set kaap_images to upstream, "
+        "so that nodes pull it themselves, or pack only charts and manifests (kaap_pack_only)"
+    ),
+}
 WORKERS = 2
 
 
@@ -47,9 +55,15 @@ class PackError(Exception):
 
 
 class Source(Protocol):
-    """A place that artefacts come from; kaap_sources names them in the order in which they are tried."""
+    """A place that artefacts come from; kaap_sources names them in the order in which they are tried.
+
+    Attributes:
+        name: as in kaap_sources.
+        kinds: kinds of steps that it makes.
+    """
 
     name: str
+    kinds: frozenset[str]
 
     def resolve(self, step: Step) -> None:
         """Finds out, downloading what is needed, whether a step can be made; raises UnavailableError."""
@@ -100,14 +114,26 @@ class Estimate:
 
 
 def plan(
-    root: Path, records: Mapping[str, Record], only: set[str] | None = None
+    root: Path, records: Mapping[str, Record], only: set[str] | None = None, *, pulled: bool = False
 ) -> tuple[dict[str, Step], dict[str, list[str]]]:
     """All steps of some records.
 
+    Args:
+        root: the repository.
+        records: what is wanted, with the sources that it refers to.
+        only: kinds of content, all when empty.
+        pulled: nodes pull images of upstream themselves.
+
     Returns:
         Key to step in an order in which they can be made, and name of record to keys of its own steps.
+
+    Raises:
+        PackError: for an unknown kind of content.
     """
-    planner = Planner(root, only)
+    if wrong := sorted((only or set()) - {*CONTENT, TOOLS}):
+        known = ", ".join(sorted({*CONTENT, TOOLS}))
+        raise PackError("kaap_pack_only is wrong:", [f"{', '.join(wrong)}: known are {known}"])
+    planner = Planner(root, only, records, pulled=pulled)
     steps: dict[str, Step] = {}
     owned: dict[str, list[str]] = {}
     for name, record in records.items():
@@ -118,15 +144,19 @@ def plan(
     return steps, owned
 
 
-def estimate(root: Path, records: Mapping[str, Record], cache: Cache) -> Estimate:
+def estimate(
+    root: Path, records: Mapping[str, Record], cache: Cache, only: set[str] | None = None, *, pulled: bool = False
+) -> Estimate:
     """Disk, memory and time that packing needs for what the cache lacks; builds and downloads nothing.
 
     Args:
         root: the repository.
         records: those that the deployment uses, see release.select.
         cache: the user's cache.
+        only: kinds of content, all when empty.
+        pulled: nodes pull images of upstream themselves.
     """
-    steps, _ = plan(root, records)
+    steps, _ = plan(root, records, only, pulled=pulled)
     missing = [s for s in steps.values() if cache.get(s.key) is None]
     disk = seconds = memory = 0
     for name in dict.fromkeys(step.record for step in missing):
@@ -185,6 +215,7 @@ class Packer:
         state_dir: Path | None,
         *,
         only: set[str] | None = None,
+        pulled: bool = False,
         check: bool = False,
     ) -> Result:
         """Makes what is missing and writes the bundle.
@@ -193,14 +224,13 @@ class Packer:
             records: what is wanted.
             state_dir: directory of the deployment that gets bundle.json; None for none.
             only: kinds of content, all when empty.
+            pulled: nodes pull images of upstream themselves.
             check: only say what would be done.
 
         Raises:
             PackError: with everything that cannot be had, or the first thing that could not be made.
         """
-        if wrong := sorted((only or set()) - CONTENT):
-            raise PackError("only is wrong:", [f"{', '.join(wrong)}: known are {', '.join(sorted(CONTENT))}"])
-        steps, owned = plan(self.root, records, only)
+        steps, owned = plan(self.root, records, only, pulled=pulled)
         missing = [s for s in steps.values() if self.cache.get(s.key) is None]
         result = Result(made=[s.title for s in missing])
         if check and missing:
@@ -247,7 +277,10 @@ class Packer:
 
         def look(step: Step) -> None:
             reasons = []
-            for source in sources:
+            makers = [source for source in sources if step.kind in source.kinds]
+            if not makers:
+                reasons.append(NOBODY.get(step.kind, f"no source of {', '.join(self.order)} makes it"))
+            for source in makers:
                 try:
                     source.resolve(step)
                 except UnavailableError as error:

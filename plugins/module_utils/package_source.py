@@ -46,6 +46,7 @@ class PackageSource:
     """
 
     name = "packages"
+    kinds = frozenset({"go", "carried", "base", "rootfs", "wheels", "image"})
 
     def __init__(self, root: Path, cache: Cache, work: Path, progress: Callable[[str], None]) -> None:
         self.root = root

@@ -1,4 +1,4 @@
-"""Release records: one YAML file per component and per tool, checked before anything is done.
+"""Release records: one YAML file per component, tool and upstream repository, checked before anything is done.
 
 A record says what is installed, where it comes from and when it is ready. The closed JSON schema
 ``release/schema.json`` checks its form; this module also checks what a schema cannot: names that
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.infn.kaap.plugins.module_utils import waves
 
 try:
     import jsonschema
@@ -23,7 +24,8 @@ except ImportError:  # pragma: no cover - the environment is locked; ansible-tes
 Record = dict[str, Any]
 
 SOURCE_OFFER = "/licenses/SOURCE-OFFER.txt"
-KINDS = {"components": "component", "tools": "tool"}
+KINDS = {"tools": "tool", "sources": "source", "components": "component"}
+FOLDERS = {kind: folder for folder, kind in KINDS.items()}
 
 
 class ReleaseError(Exception):
@@ -62,11 +64,13 @@ def _explain(error: Any) -> str:
         text = f"{value!r} is not of type {error.validator_value}"
     elif rule == "pattern":
         text = f"{value!r} does not match {error.validator_value}: {schema.get('description', 'see the schema')}"
-    elif rule == "oneOf":
+    elif rule in {"oneOf", "anyOf"}:
         keys = [k for branch in error.validator_value for k in branch.get("required", [])]
-        text = f"exactly one of {', '.join(keys)} is needed" if keys else "no form of the schema fits"
-    elif rule is None:
-        text = "this key belongs to components, not to tools; remove it"
+        amount = "exactly" if rule == "oneOf" else "at least"
+        text = f"{amount} one of {', '.join(keys)} is needed" if keys else f"{value!r} fits no form of the schema"
+    elif rule == "not":
+        fault = f"{value!r} leaves its directory; write it without .."
+        text = fault if error.validator_value else "a record of this kind has no such key; remove it"
     return text
 
 
@@ -94,6 +98,45 @@ def packages(record: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def git(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a record about git repositories of upstream, empty when it has none."""
+    found: dict[str, Any] = record.get("sources", {}).get("git") or {}
+    return found
+
+
+def git_trees(record: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Everything that a record takes from git repositories: key in the record, and the entry with source and path."""
+    source = git(record)
+    trees: list[tuple[str, Mapping[str, Any]]] = []
+    for kind in ("charts", "manifests"):
+        for i, item in enumerate(source.get(kind, [])):
+            where = f"sources.git.{kind}[{i}]"
+            trees.append((where, item))
+            trees += _given(f"{where}.dependencies", item.get("dependencies", {}))
+    return trees + _given("sources.git.remote_bases", source.get("remote_bases", {}))
+
+
+def _given(where: str, entries: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The entries that are trees; the others say ``none``."""
+    return [(f"{where}.{name}", entry) for name, entry in entries.items() if isinstance(entry, Mapping)]
+
+
+def sources_of(record: Mapping[str, Any]) -> set[str]:
+    """Names of the source records that a record refers to."""
+    return {str(entry["source"]) for _, entry in git_trees(record)}
+
+
+def assembled(image: Mapping[str, Any]) -> bool:
+    """Whether an image is assembled by us; the others are upstream's own."""
+    return "base" in image
+
+
+def reference(image: Mapping[str, Any]) -> str:
+    """Name, tag and digest of an image, as far as the record gives them."""
+    tag = f":{image['tag']}" if "tag" in image else ""
+    return f"{image['name']}{tag}" + (f"@{image['digest']}" if "digest" in image else "")
+
+
 def check_names(record: Mapping[str, Any], name: str, root: Path) -> list[str]:
     """Problems of one well-formed record that a schema cannot see.
 
@@ -115,7 +158,24 @@ def check_names(record: Mapping[str, Any], name: str, root: Path) -> list[str]:
     overlay = record.get("render", {}).get("overlay")
     if overlay and not (root / overlay / "kustomization.yaml").is_file():
         problems.append(f"{name}: render.overlay: {overlay!r} holds no kustomization.yaml")
-    return problems + _check_go(go, name, root)
+    return problems + _check_go(go, name, root) + _check_git(record, name)
+
+
+def _check_git(record: Mapping[str, Any], name: str) -> list[str]:
+    """Trees lie below the directories that are copied, and no chart or manifest has the name of another."""
+    problems = []
+    for where, entry in git_trees(record):
+        within, path = entry.get("within"), entry["path"]
+        if within and not f"{path}/".startswith(f"{within.rstrip('/')}/"):
+            problems.append(f"{name}: {where}.within: {path!r} is not below {within!r}; give a directory above path")
+    for kind in ("charts", "manifests"):
+        seen: set[str] = set()
+        for part in (packages(record), git(record)):
+            for item in part.get(kind, []):
+                if item["name"] in seen:
+                    problems.append(f"{name}: sources: {kind} {item['name']!r} is there twice; rename one")
+                seen.add(item["name"])
+    return problems
 
 
 def _check_images(record: Mapping[str, Any], go: Mapping[str, Any], name: str, root: Path) -> list[str]:
@@ -124,6 +184,8 @@ def _check_images(record: Mapping[str, Any], go: Mapping[str, Any], name: str, r
     binaries = {b["name"] for b in go.get("binaries", [])}
     wheels = {w["name"] for w in packages(record).get("wheels", [])}
     for i, image in enumerate(record.get("images", [])):
+        if not assembled(image):
+            continue
         for j, item in enumerate(image["files"]):
             where = f"{name}: images[{i}].files[{j}]"
             if "binary" in item and item["binary"] not in binaries:
@@ -148,11 +210,12 @@ def _check_carried(record: Mapping[str, Any], kind: str, name: str, root: Path) 
     problems = []
     source = packages(record)
     carried = source.get(kind, [])
-    known = {item["name"] for item in carried}
+    known = {item["name"] for item in (*carried, *git(record).get(kind, []))}
     for i, item in enumerate(record.get("render", {}).get(kind, [])):
         wanted = item["name"] if kind == "charts" else item
         if wanted not in known:
-            problems.append(f"{name}: render.{kind}[{i}]: {wanted!r} is not in sources.packages.{kind}")
+            where = f"{name}: render.{kind}[{i}]"
+            problems.append(f"{where}: {wanted!r} is not in sources.packages.{kind} or sources.git.{kind}")
     for i, item in enumerate(carried):
         where = f"{name}: sources.packages.{kind}[{i}]"
         if "local" in item and not (root / item["local"]).exists():
@@ -207,7 +270,7 @@ def load(root: Path, directory: Path | None = None) -> dict[str, Record]:
     schema = json.loads((directory / "schema.json").read_text(encoding="utf-8"))
     problems: list[str] = []
     records: dict[str, Record] = {}
-    for folder in ("tools", "components"):
+    for folder, kind in KINDS.items():
         for path in sorted((directory / folder).glob("*.yml")):
             name = f"release/{folder}/{path.name}"
             record, fault = _read(path)
@@ -216,7 +279,7 @@ def load(root: Path, directory: Path | None = None) -> dict[str, Record]:
                 continue
             wrong = check_form(record, schema, name)
             if not wrong and isinstance(record, dict):
-                given, kind = record["name"], KINDS[folder]
+                given = record["name"]
                 if given != path.stem:
                     wrong.append(f"{name}: name: {given!r} differs from the file's name; make it {path.stem!r}")
                 if record["kind"] != kind:
@@ -226,54 +289,106 @@ def load(root: Path, directory: Path | None = None) -> dict[str, Record]:
                 wrong += check_names(record, name, root)
                 records[record["name"]] = record
             problems += wrong
-    problems += check_together(records)
+    # What points to a record that is broken itself is no second fault.
+    if not problems:
+        problems = check_together(records)
     if problems:
         raise ReleaseError(problems)
     return records
 
 
 def check_together(records: Mapping[str, Record]) -> list[str]:
-    """Problems between records: needs that do not exist, images made twice."""
+    """Problems between records: names that do not exist, sources that nothing uses, images made twice, circles."""
     problems = []
     owners: dict[str, str] = {}
+    used: set[str] = set()
     for name, record in records.items():
-        where = f"release/{'tools' if record['kind'] == 'tool' else 'components'}/{name}.yml"
-        for needed in record.get("needs", []):
-            if records.get(needed, {}).get("kind") != "component":
-                problems.append(f"{where}: needs: there is no component {needed!r}")
+        where = f"release/{FOLDERS[record['kind']]}/{name}.yml"
+        for key in ("needs", "after"):
+            problems += [
+                f"{where}: {key}: there is no component {needed!r}"
+                for needed in record.get(key, [])
+                if records.get(needed, {}).get("kind") != "component"
+            ]
+        problems += _check_replacement(name, record, records, where)
+        for place, entry in git_trees(record):
+            used.add(entry["source"])
+            if records.get(entry["source"], {}).get("kind") != "source":
+                fix = f"write release/sources/{entry['source']}.yml"
+                problems.append(f"{where}: {place}.source: there is no source {entry['source']!r}; {fix}")
         for image in record.get("images", []):
-            reference = f"{image['name']}:{image['tag']}"
-            if reference in owners:
-                problems.append(f"{where}: images: {reference} is made by {owners[reference]} too; keep one")
-            owners[reference] = name
+            if assembled(image):
+                if reference(image) in owners:
+                    made = f"{reference(image)} is made by {owners[reference(image)]} too"
+                    problems.append(f"{where}: images: {made}; keep one")
+                owners[reference(image)] = name
+    problems += [
+        f"release/sources/{name}.yml: no record refers to this source; remove it"
+        for name, record in records.items()
+        if record["kind"] == "source" and name not in used
+    ]
+    if not problems:
+        problems += _check_order(records)
     return problems
 
 
+def _check_replacement(name: str, record: Record, records: Mapping[str, Record], where: str) -> list[str]:
+    """What replaces a component exists, is another one, and stays itself."""
+    other = record.get("replaced_by")
+    if other is None:
+        return []
+    if other == name or records.get(other, {}).get("kind") != "component":
+        return [f"{where}: replaced_by: there is no other component {other!r}"]
+    if "replaced_by" in records[other]:
+        further = records[other]["replaced_by"]
+        return [f"{where}: replaced_by: {other!r} is replaced by {further!r} itself; name {further!r} here"]
+    return []
+
+
+def _check_order(records: Mapping[str, Record]) -> list[str]:
+    """Each profile can be put into an order."""
+    components = [record for record in records.values() if record["kind"] == "component"]
+    problems: dict[str, None] = {}
+    for profile in waves.PROFILES:
+        try:
+            waves.order(waves.select(components, profile))
+        except waves.WaveError as error:
+            problems[f"release/components: profile {profile}: {error}"] = None
+    return list(problems)
+
+
 def select(
-    records: Mapping[str, Record], profile: str, components: Sequence[str] = (), disabled: Sequence[str] = ()
+    records: Mapping[str, Record],
+    profile: str,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    only: Sequence[str] = (),
 ) -> dict[str, Record]:
-    """The records that a deployment uses.
+    """The records that a deployment uses: tools of its profile, the wanted components, and the sources of all these.
 
     Args:
         records: all records.
         profile: ``core`` or ``full``; full includes core.
-        components: only these components (all of the profile when empty); tools of the profile stay.
+        overrides: changes to components by name, as in kaap_components.
+        only: only these components (all that are wanted when empty); tools of the profile stay.
             Naming a record of any profile selects it.
-        disabled: components left out.
 
     Raises:
-        ReleaseError: for a name that no record has.
+        ReleaseError: for a name that no record has, and for components that do not fit together.
     """
-    unknown = sorted({*components, *disabled} - set(records))
+    unknown = sorted(set(only) - set(records))
     if unknown:
         known = ", ".join(sorted(records))
         raise ReleaseError([f"there is no record for {', '.join(unknown)}; known records are {known}"])
-    profiles = {"core"} if profile == "core" else {"core", "full"}
-    chosen = {}
-    for name, record in records.items():
-        named = name in components
-        if name in disabled or (components and not named and record["kind"] == "component"):
-            continue
-        if named or record["profile"] in profiles:
-            chosen[name] = record
-    return chosen
+    components = [record for record in records.values() if record["kind"] == "component"]
+    try:
+        wanted = set(only) or set(waves.select(components, profile, overrides).names)
+    except waves.WaveError as error:
+        raise ReleaseError([str(error)]) from error
+    chosen = {
+        name
+        for name, record in records.items()
+        if name in wanted or name in only or (record["kind"] == "tool" and record["profile"] in waves.PROFILES[profile])
+    }
+    for name in tuple(chosen):
+        chosen |= sources_of(records[name])
+    return {name: record for name, record in records.items() if name in chosen}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.infn.kaap.plugins.module_utils import cidr
+from ansible_collections.infn.kaap.plugins.module_utils import cidr, waves
 
 Spec = Mapping[str, Any]
 PREFIX = "kaap_"
@@ -20,7 +20,7 @@ SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 NAME = re.compile(r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")
 BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
 MEMORY = re.compile(r"^[1-9][0-9]*[kmg]b?$", re.IGNORECASE)
-COMPONENT_KEYS = {"enabled": {"type": "bool"}, "values": {"type": "dict"}}
+COMPONENT_KEYS = {"enabled": {"type": "bool"}, "provided": {"type": "bool"}, "values": {"type": "dict"}}
 GIB = 1024**3
 
 
@@ -44,6 +44,8 @@ class Component:
 
     profile: str = "core"
     needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    replaced_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -345,24 +347,17 @@ def check_components(settings: Mapping[str, Any], host: Host) -> list[Problem]:
         problems += check_value(where, change, {"type": "dict", "options": COMPONENT_KEYS})
     if problems:
         return problems
-    enabled = enabled_components(settings, host)
-    for name in sorted(enabled):
-        for need in host.components[name].needs:
-            if need in host.components and need not in enabled:
-                fix = f"enable {need}, or disable {name} too"
-                problems.append(Problem(f"kaap_components.{need}", "disabled", f"is needed by {name}", fix))
-    return problems + check_only(settings, host, enabled) + check_use_cases(settings, host, enabled)
-
-
-def enabled_components(settings: Mapping[str, Any], host: Host) -> set[str]:
-    """Return the components that the profile and kaap_components ask for."""
-    changes = settings.get("kaap_components") or {}
-    profiles = {"core"} if settings.get("kaap_profile") == "core" else {"core", "full"}
-    return {
-        name
-        for name, component in host.components.items()
-        if changes.get(name, {}).get("enabled", component.profile in profiles) in (True, "true", "yes", "True")
-    }
+    records = [{"name": name, **vars(component)} for name, component in host.components.items()]
+    try:
+        chosen = waves.choose(records, "core" if settings.get("kaap_profile") == "core" else "full", changes)
+    except waves.WaveError as error:
+        where, _, fault = str(error).partition(": ")
+        return [Problem(where, changes[where.partition(".")[2]], *fault.split("; ", 1))]
+    for name, need in sorted(chosen.unmet):
+        fix = f"enable {need}, say that it is provided, or disable {name} too"
+        problems.append(Problem(f"kaap_components.{need}", "disabled", f"is needed by {name}", fix))
+    enabled = set(chosen.enabled)
+    return problems + check_only(settings, host, set(chosen.names)) + check_use_cases(settings, host, enabled)
 
 
 def check_use_cases(settings: Mapping[str, Any], host: Host, enabled: set[str]) -> list[Problem]:

@@ -12,16 +12,19 @@ from typing import Any
 
 from ansible_collections.infn.kaap.plugins.module_utils import gobuild
 from ansible_collections.infn.kaap.plugins.module_utils.cache import digest_of, hash_file, hash_tree
-from ansible_collections.infn.kaap.plugins.module_utils.release import Record, packages
+from ansible_collections.infn.kaap.plugins.module_utils.release import Record, assembled, git, packages, reference
 
 # Raise one of these when the recipe in this directory changes what it makes from the same inputs.
-RECIPES = {"go": 1, "carried": 1, "base": 2, "rootfs": 2, "wheels": 1, "image": 4}
+RECIPES = {"go": 1, "carried": 1, "base": 2, "rootfs": 2, "wheels": 1, "image": 4, "git": 1}
 SUITE = "bookworm"
 BASES = {
     "debian": ["ca-certificates", "netbase", "tzdata"],
     "python": ["ca-certificates", "libgcc-s1", "libstdc++6", "netbase", "python3", "tzdata"],
 }
 CONTENT = {"binaries", "images", "charts", "manifests", "rootfs"}
+# Everything of the tools, whatever else is wanted: what a cluster is made of.
+TOOLS = "tools"
+CARRIED = ("charts", "manifests")
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Step:
     """One thing to make.
 
     Attributes:
-        kind: ``go``, ``carried``, ``base``, ``rootfs``, ``wheels`` or ``image``.
+        kind: ``go``, ``carried``, ``git``, ``base``, ``rootfs``, ``wheels``, ``image`` or ``upstream`` (an image).
         record: name of the record, empty for what several share.
         title: what people read.
         key: hash of everything that goes in.
@@ -50,27 +53,48 @@ class Planner:
 
     Args:
         root: the repository.
-        only: kinds of content wanted; empty means all of CONTENT.
+        only: kinds of content wanted, of CONTENT and TOOLS; empty means all.
+        records: all that are wanted, among them the sources; images that one of them assembles are not upstream's.
+        pulled: nodes pull images of upstream themselves, so that these are not packed.
     """
 
-    def __init__(self, root: Path, only: set[str] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        only: set[str] | None = None,
+        records: Mapping[str, Record] | None = None,
+        *,
+        pulled: bool = False,
+    ) -> None:
         self.root = root
-        self.only = only or CONTENT
+        self.records = records or {}
+        self.pulled = pulled
+        self._only = only or CONTENT
+        self.only = self._only
+        self._assembled = {
+            reference(image)
+            for record in self.records.values()
+            for image in record.get("images", [])
+            if assembled(image)
+        }
         self._toolchain = gobuild.toolchain_key(root)
 
     def plan(self, record: Record) -> list[Step]:
         """Steps of one record, in an order in which they can be made."""
-        images = record.get("images", []) if "images" in self.only else []
+        self.only = CONTENT if record["kind"] == "tool" and TOOLS in self._only else self._only
+        listed = record.get("images", []) if "images" in self.only else []
+        images = [image for image in listed if assembled(image)]
         steps = self._go(record, {f["binary"] for i in images for f in i["files"] if "binary" in f})
         commands = {name: step for step in steps for name in step.spec["names"]}
         carried = self._carried(record, self._charts(record), "")
         files = self._carried(record, self._image_files(record, images), "files and licences of images")
         steps += [step for step in (carried, files) if step]
+        steps += self._git(record)
         if "rootfs" in self.only:
             steps += [self._rootfs(record, item) for item in packages(record).get("debian", [])]
         for image in images:
             steps += self._image(record, image, commands, files)
-        return steps
+        return steps + self._upstream(record, listed)
 
     def _title(self, record: Record, what: str) -> str:
         return f"{record['name']} {record['version']}: {what}"
@@ -80,13 +104,17 @@ class Planner:
 
     def _go(self, record: Record, used: set[str]) -> list[Step]:
         go = packages(record).get("go") or {}
+        rendering = bool(self.only.intersection(CARRIED))
         binaries = [
-            b for b in go.get("binaries", []) if b["name"] in used or ("install" in b and "binaries" in self.only)
+            b
+            for b in go.get("binaries", [])
+            if b["name"] in used
+            or ("install" in b and ("binaries" in self.only or (rendering and b.get("renders", False))))
         ]
         steps = []
         for group in gobuild.groups(binaries):
             names = [str(b["name"]) for b in group]
-            built = [{k: v for k, v in b.items() if k != "install"} for b in group]
+            built = [{k: v for k, v in b.items() if k not in {"install", "renders"}} for b in group]
             key = digest_of(["go", RECIPES["go"], self._toolchain, hash_tree(self._wrapper(record)), built])
             title = self._title(record, f"command{'s' if len(names) > 1 else ''} {', '.join(names)}")
             spec = {"wrapper": self._wrapper(record), "binaries": group, "names": names}
@@ -97,7 +125,7 @@ class Planner:
         """Charts and manifests, from a module or from this repository."""
         go = packages(record).get("go") or {}
         items = []
-        for kind in ("charts", "manifests"):
+        for kind in CARRIED:
             if kind in self.only:
                 for item in packages(record).get(kind, []):
                     module = {"module": go.get("module")} if "path" in item else {}
@@ -127,6 +155,36 @@ class Planner:
         return Step(
             "carried", record["name"], self._title(record, what or " and ".join(kinds)), digest_of(inputs), spec=spec
         )
+
+    def _git(self, record: Record) -> list[Step]:
+        """Charts and manifests of upstream repositories; commits and paths make the key, wherever they come from."""
+        steps = []
+        remote = git(record).get("remote_bases", {})
+        for kind in CARRIED:
+            for item in git(record).get(kind, []) if kind in self.only else []:
+                wanted = {"as": f"{kind}/{item['name']}", "item": item}
+                if kind == "manifests":
+                    wanted["remote_bases"] = remote
+                others = [item, *item.get("dependencies", {}).values(), *wanted.get("remote_bases", {}).values()]
+                names = sorted({str(other["source"]) for other in others if isinstance(other, Mapping)})
+                sources = {name: self.records[name]["git"] for name in names}
+                commits = {name: source["commit"] for name, source in sources.items()}
+                commit = commits[item["source"]][:12]
+                title = self._title(record, f"{kind.removesuffix('s')} {item['name']} of {item['source']} at {commit}")
+                key = digest_of(["git", RECIPES["git"], wanted, commits])
+                steps.append(Step("git", record["name"], title, key, spec={**wanted, "sources": sources}))
+        return steps
+
+    def _upstream(self, record: Record, images: list[Mapping[str, Any]]) -> list[Step]:
+        """Images that are taken from upstream as they are."""
+        steps = []
+        for image in images:
+            if assembled(image) or self.pulled or reference(image) in self._assembled:
+                continue
+            title = f"image {reference(image)}"
+            key = digest_of(["upstream", reference(image)])
+            steps.append(Step("upstream", record["name"], title, key, spec={"image": image}))
+        return steps
 
     def _rootfs(self, record: Record, item: Mapping[str, Any]) -> Step:
         names = sorted(item["packages"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 Record = dict[str, Any]
@@ -54,38 +55,109 @@ def _circle(todo: Mapping[str, Mapping[str, Any]]) -> list[str]:
         path.append(following)
 
 
+@dataclass(frozen=True)
+class Selection:
+    """What a deployment wants.
+
+    :ivar records: the wanted records, in the order given.
+    :ivar provided: names of components that the cluster has already; they are not installed.
+    :ivar needs: name of a wanted component to the wanted components that come first.
+    :ivar unmet: ``(name, need)`` of each need that is neither wanted nor provided.
+    """
+
+    records: list[Any] = field(default_factory=list)
+    provided: tuple[str, ...] = ()
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unmet: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the wanted components."""
+        return [str(record["name"]) for record in self.records]
+
+    @property
+    def enabled(self) -> list[str]:
+        """Names of the components that are there for others: wanted or provided."""
+        return sorted({*self.names, *self.provided})
+
+
+def choose(
+    records: Sequence[Mapping[str, Any]],
+    profile: str,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Selection:
+    """The components that a deployment wants, whether or not they fit together.
+
+    :param records: all components of the release; of each only name, profile, needs, after and replaced_by are read.
+    :param profile: ``core`` or ``full``.
+    :param overrides: per component ``{enabled: bool, provided: bool}``; more keys are allowed and ignored here.
+    :raises WaveError: for an unknown profile or component, and for one that is provided and switched off.
+    """
+    if profile not in PROFILES:
+        raise WaveError(f"profile {profile!r} is unknown; take one of {', '.join(sorted(PROFILES))}")
+    changes = {name: change or {} for name, change in (overrides or {}).items()}
+    _known(changes, {str(record["name"]) for record in records}, "kaap_components")
+    provided = {name for name, change in changes.items() if is_on(change.get("provided", False))}
+    asked = {name: is_on(change["enabled"]) for name, change in changes.items() if "enabled" in change}
+    if off := sorted(name for name in provided if not asked.get(name, True)):
+        raise WaveError(f"kaap_components.{off[0]}: is both provided and switched off; take out one of the two keys")
+    first = {
+        str(record["name"])
+        for record in records
+        if record["name"] not in provided and asked.get(record["name"], record.get("profile") in PROFILES[profile])
+    }
+    # Who asks for a component by name gets it, beside the one that would replace it.
+    replaced = {
+        str(record["name"]): str(record["replaced_by"])
+        for record in records
+        if record.get("replaced_by") in first | provided and not asked.get(record["name"], False)
+    }
+    wanted = [record for record in records if record["name"] in first and record["name"] not in replaced]
+    there = first - set(replaced) | provided
+    needs: dict[str, tuple[str, ...]] = {}
+    unmet = []
+    for record in wanted:
+        name = str(record["name"])
+        needed = [replaced.get(need, need) for need in record.get("needs") or []]
+        unmet += [(name, need) for need in needed if need not in there]
+        later = ({replaced.get(other, other) for other in record.get("after") or []} & there) - {name}
+        needs[name] = tuple(sorted({*needed, *later} - provided))
+    return Selection(wanted, tuple(sorted(provided)), needs, tuple(unmet))
+
+
+def is_on(value: Any) -> bool:
+    """Whether a switch is on; values given on the command line are text."""
+    return str(value).lower() in {"true", "yes", "on", "y", "t", "1"}
+
+
 def select(
     records: Sequence[Mapping[str, Any]],
     profile: str,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
-) -> list[Any]:
-    """The records that a deployment wants.
+) -> Selection:
+    """Like :func:`choose`, for components that fit together.
 
-    :param records: all records of the release.
-    :param profile: ``core`` or ``full``.
-    :param overrides: per component ``{enabled: bool}``; more keys are allowed and ignored here.
-    :returns: the wanted records, in the order given.
-    :raises WaveError: for an unknown profile or component, or a wanted component whose need is switched off.
+    :raises WaveError: also for a wanted component whose need is switched off.
     """
-    if profile not in PROFILES:
-        raise WaveError(f"profile {profile!r} is unknown; take one of {', '.join(sorted(PROFILES))}")
-    changes = overrides or {}
-    names = {str(record["name"]) for record in records}
-    _known(changes, names, "kaap_components")
-    wanted = [
-        record
-        for record in records
-        if changes.get(record["name"], {}).get("enabled", record.get("profile") in PROFILES[profile])
-    ]
-    enabled = {str(record["name"]) for record in wanted}
-    for record in wanted:
-        for need in record.get("needs") or []:
-            if need in names - enabled:
-                raise WaveError(
-                    f"component {record['name']} needs {need}, which is not enabled; "
-                    f"enable {need} or disable {record['name']} in kaap_components"
-                )
-    return wanted
+    selection = choose(records, profile, overrides)
+    for name, need in selection.unmet:
+        raise WaveError(
+            f"component {name} needs {need}, which is not enabled; "
+            f"enable {need} or disable {name} in kaap_components, or say there that {need} is provided"
+        )
+    return selection
+
+
+def order(selection: Selection, names: Sequence[str] = ()) -> list[list[str]]:
+    """Names of the wanted components, in waves.
+
+    :param names: limits the result to these; what they need counts as there already. Empty means all.
+    :raises WaveError: when a name is not wanted, and for a circle.
+    """
+    limited = only(selection.records, names)
+    entries = [{"name": record["name"], "needs": selection.needs[str(record["name"])]} for record in limited]
+    present = set(selection.names) - {entry["name"] for entry in entries}
+    return [[str(entry["name"]) for entry in wave] for wave in waves(entries, present)]
 
 
 def only(records: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[Any]:

@@ -25,6 +25,10 @@ options:
     type: list
     elements: dict
     default: []
+  needs:
+    description: By component name, the components that came first; C(needs) of the record when it is not there.
+    type: dict
+    default: {}
   overrides:
     description: By component name; C(values) is laid over the values of the component's first chart.
     type: dict

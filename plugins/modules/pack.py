@@ -19,11 +19,10 @@ options:
     type: list
     elements: str
     default: []
-  disabled:
-    description: Components left out.
-    type: list
-    elements: str
-    default: []
+  overrides:
+    description: By component name; C(enabled) adds a component or takes it out, C(provided) takes it out.
+    type: dict
+    default: {}
   sources:
     description: Where artefacts are looked for, in this order.
     type: list

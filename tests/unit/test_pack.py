@@ -27,6 +27,7 @@ class FakeSource:
     """Makes the outputs of a step out of its key; asks nobody."""
 
     name = "packages"
+    kinds = frozenset({"go", "carried", "base", "image"})
 
     def __init__(self, cache: Cache, lacks: str = "", fails: str = "") -> None:
         self.cache, self.lacks, self.fails = cache, lacks, fails

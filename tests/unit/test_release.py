@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.infn.kaap.plugins.module_utils import release
 
-from tests.unit.release_tree import ROOT, component, make
+from tests.unit.release_tree import ROOT, component, from_git, make, source
 
 
 def problems(tmp_path: Path, *records: dict[str, Any]) -> list[str]:
@@ -44,11 +44,16 @@ def test_unknown_key_deep_inside_is_named_with_its_path(tmp_path: Path) -> None:
     ("changes", "text"),
     [
         ({"version": None}, "version: None is not of type string"),
-        ({"profile": "cor"}, "profile: 'cor' is not one of 'core', 'full', 'test'"),
+        ({"profile": "cor"}, "profile: 'cor' is not one of 'core', 'full', 'optional', 'test'"),
         ({"homepage": "example.org"}, "homepage: 'example.org' does not match ^https://"),
         ({"needs": ["nothere"]}, "needs: there is no component 'nothere'"),
         ({"name": "other"}, ""),
-        ({"kind": "tool"}, "this key belongs to components"),
+        ({"kind": "tool"}, "a record of this kind has no such key; remove it"),
+        ({"git": {"repository": "https://x/y/z", "commit": "0" * 40}}, "git: a record of this kind has no such key"),
+        ({"after": ["nothere"]}, "after: there is no component 'nothere'"),
+        ({"replaced_by": "nothere"}, "replaced_by: there is no other component 'nothere'"),
+        ({"replaced_by": "hello"}, "replaced_by: there is no other component 'hello'"),
+        ({"needs": ["hello"]}, "profile core: components need each other in a circle: hello -> hello"),
         ({"render": {"charts": [{"name": "nochart", "release": "x"}]}}, "render.charts[0]: 'nochart' is not in"),
         ({"render": {"overlay": "kustomize/none"}}, "render.overlay: 'kustomize/none' holds no kustomization.yaml"),
     ],
@@ -123,16 +128,156 @@ def test_image_made_twice_is_refused(tmp_path: Path) -> None:
     assert any("docker.io/example/hello:v1.2.3 is made by hello too; keep one" in problem for problem in found)
 
 
-def test_select_takes_profile_names_and_exclusions() -> None:
+def test_select_takes_profile_changes_and_names() -> None:
     records: dict[str, Any] = {
         "t": {"kind": "tool", "profile": "core"},
         "check": {"kind": "tool", "profile": "test"},
-        "a": {"kind": "component", "profile": "core"},
-        "b": {"kind": "component", "profile": "full"},
+        "upstream": {"kind": "source"},
+        "a": {"name": "a", "kind": "component", "profile": "core"},
+        "b": {
+            "name": "b",
+            "kind": "component",
+            "profile": "full",
+            "sources": {"git": {"manifests": [{"name": "x", "source": "upstream", "path": "x"}]}},
+        },
     }
     assert list(release.select(records, "core")) == ["t", "a"]
-    assert list(release.select(records, "full")) == ["t", "a", "b"]
-    assert list(release.select(records, "core", ["b", "check"])) == ["t", "check", "b"]
-    assert list(release.select(records, "full", disabled=["a"])) == ["t", "b"]
+    assert list(release.select(records, "full")) == ["t", "upstream", "a", "b"]
+    assert list(release.select(records, "core", {"b": {"enabled": True}})) == ["t", "upstream", "a", "b"]
+    assert list(release.select(records, "core", only=["b", "check"])) == ["t", "check", "upstream", "b"]
+    assert list(release.select(records, "full", {"a": {"enabled": False}})) == ["t", "upstream", "b"]
     with pytest.raises(release.ReleaseError, match="no record for nope"):
-        release.select(records, "core", ["nope"])
+        release.select(records, "core", only=["nope"])
+    with pytest.raises(release.ReleaseError, match="kaap_components: nope is no component"):
+        release.select(records, "core", {"nope": {}})
+
+
+def test_git_sources_are_admitted(tmp_path: Path) -> None:
+    records = release.load(make(tmp_path, from_git(), source()))
+    assert release.sources_of(records["hello"]) == {"upstream"}
+    assert [where for where, _ in release.git_trees(records["hello"])] == [
+        "sources.git.charts[0]",
+        "sources.git.charts[0].dependencies.lib",
+        "sources.git.manifests[0]",
+        "sources.git.remote_bases.https://example.org/a//b?ref=v1",
+    ]
+
+
+def test_source_that_nobody_refers_to_is_refused(tmp_path: Path) -> None:
+    assert problems(tmp_path, component(), source()) == [
+        "release/sources/upstream.yml: no record refers to this source; remove it"
+    ]
+
+
+def test_source_that_does_not_exist_is_named_with_every_place(tmp_path: Path) -> None:
+    found = problems(tmp_path, from_git())
+    assert len(found) == 4
+    assert found[2] == (
+        "release/components/hello.yml: sources.git.manifests[0].source: there is no source 'upstream'; "
+        "write release/sources/upstream.yml"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("commit", "d68ebc7", "git.commit: 'd68ebc7' does not match ^[0-9a-f]{40}$: The whole id of a commit."),
+        ("repository", "git@example.org:a/b", "git.repository: 'git@example.org:a/b' does not match ^https://"),
+        ("repository", "https://user:word@example.org/a", "git.repository: 'https://user:word@example.org/a'"),
+        ("repository", "https://example.org/a/", "git.repository: 'https://example.org/a/' does not match"),
+        ("branch", "main", "git: unknown key 'branch'; known keys are commit, repository"),
+    ],
+)
+def test_wrong_sources_are_named(tmp_path: Path, key: str, value: str, text: str) -> None:
+    broken = source()
+    broken["git"][key] = value
+    assert any(text in problem for problem in problems(tmp_path, from_git(), broken))
+
+
+def test_source_holds_nothing_that_is_installed(tmp_path: Path) -> None:
+    broken = {**source(), "profile": "full", "images": []}
+    found = problems(tmp_path, from_git(), broken)
+    assert [problem.split(": ", 1)[1] for problem in found if "sources/upstream" in problem] == [
+        "images: a record of this kind has no such key; remove it",
+        "profile: a record of this kind has no such key; remove it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"within": "config/other"}, "manifests[0].within: 'config/base' is not below 'config/other'"),
+        ({"within": "config", "include": ["*.yaml"]}, "manifests[0].within: a record of this kind has no such key"),
+        ({"path": "../up"}, "manifests[0].path"),
+        ({"path": "/etc"}, "manifests[0].path: '/etc' does not match"),
+        ({"ref": "v1"}, "manifests[0]: unknown key 'ref'"),
+    ],
+)
+def test_wrong_manifests_are_named(tmp_path: Path, change: dict[str, Any], text: str) -> None:
+    record = from_git()
+    record["sources"]["git"]["manifests"][0].update(change)
+    assert any(text in problem for problem in problems(tmp_path, record, source()))
+
+
+def test_path_is_not_below_a_directory_whose_name_only_begins_alike(tmp_path: Path) -> None:
+    record = from_git()
+    record["sources"]["git"]["manifests"][0].update(path="config/base2", within="config/base")
+    assert any("is not below 'config/base'" in problem for problem in problems(tmp_path, record, source()))
+
+
+def test_manifest_of_both_sources_needs_two_names(tmp_path: Path) -> None:
+    record = from_git()
+    record["sources"]["packages"]["manifests"] = [{"name": "all", "path": "config"}]
+    assert "release/components/hello.yml: sources: manifests 'all' is there twice; rename one" in problems(
+        tmp_path, record, source()
+    )
+
+
+def test_image_of_upstream_needs_a_tag_or_a_digest_and_no_more(tmp_path: Path) -> None:
+    digest = "sha256:" + "0" * 64
+    good = [{"name": "docker.io/x/y", "tag": "v1", "digest": digest}, {"name": "docker.io/x/z", "digest": digest}]
+    record = release.load(make(tmp_path / "good", component(images=good)))["hello"]
+    assert [release.reference(image) for image in record["images"]] == [
+        f"docker.io/x/y:v1@{digest}",
+        f"docker.io/x/z@{digest}",
+    ]
+    (problem,) = problems(tmp_path / "none", component(images=[{"name": "docker.io/x/y"}]))
+    assert problem.endswith("images[0]: at least one of tag, digest is needed")
+    found = problems(tmp_path / "half", component(images=[{"name": "docker.io/x/y", "tag": "v1", "user": 1}]))
+    assert any("images[0]: key 'base', 'files' is missing; add it" in problem for problem in found)
+
+
+def test_two_components_may_run_one_image_of_upstream(tmp_path: Path) -> None:
+    image = {"name": "docker.io/x/y", "tag": "v1"}
+    release.load(make(tmp_path, component(images=[image]), component(name="hello2", images=[image])))
+
+
+def test_replacement_that_is_replaced_itself_is_refused(tmp_path: Path) -> None:
+    records = [
+        component(replaced_by="b"),
+        component(name="b", images=[], replaced_by="c"),
+        component(name="c", images=[]),
+    ]
+    assert problems(tmp_path, *records) == [
+        "release/components/hello.yml: replaced_by: 'b' is replaced by 'c' itself; name 'c' here"
+    ]
+
+
+def test_circle_through_after_is_found_in_the_profile_that_has_it(tmp_path: Path) -> None:
+    records = [component(needs=["b"]), component(name="b", images=[], profile="full", after=["hello"])]
+    found = problems(tmp_path, *records)
+    assert "release/components: profile full: components need each other in a circle: b -> hello -> b" in found
+
+
+def test_keys_of_rendering_are_admitted(tmp_path: Path) -> None:
+    render = {
+        "objects": [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}}, "{{ more }}"],
+        "drop": [{"kind": "Secret", "name": "default"}],
+        "patches": [{"target": {"kind": "Deployment", "name": "x"}, "patch": {"spec": {"replicas": 1}}}],
+    }
+    release.load(make(tmp_path / "good", component(render=render)))
+    found = problems(tmp_path / "bad", component(render={"drop": [{"kind": "Secret"}], "patches": [{"patch": {}}]}))
+    assert [problem.partition("render.")[2] for problem in found] == [
+        "drop[0]: key 'name' is missing; add it",
+        "patches[0]: key 'target' is missing; add it",
+    ]

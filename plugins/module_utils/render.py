@@ -1,4 +1,4 @@
-"""From a release record to the objects that are applied: charts, manifests, our overlay, our own resources."""
+"""From a release record to the objects that are applied: charts, manifests, overlay and patches, objects of ours."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.infn.kaap.plugins.module_utils import targets
 from ansible_collections.infn.kaap.plugins.module_utils.kube import Catalogue, resources_of_crd
 
 Object = dict[str, Any]
@@ -27,6 +28,7 @@ HOOK_ANNOTATION = "helm.sh/hook"
 # Namespaces that belong to the cluster: a component may put objects into them but neither makes nor removes them.
 SYSTEM_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease", "kaap-system"})
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+ALL = "all.yaml"
 PLACEHOLDER_BUNDLES = frozenset({"", "Cg==", "Cgo="})
 
 
@@ -38,7 +40,7 @@ class RenderError(Exception):
 class Rendered:
     """What a record renders to.
 
-    :ivar objects: charts, manifests and overlay.
+    :ivar objects: charts and manifests with overlay and patches, and those of our own that go with them.
     :ivar resources: objects of ours, applied when the rest is ready.
     """
 
@@ -95,19 +97,33 @@ class Renderer:
             (str(chart.get("namespace") or home), self._chart(record, chart)) for chart in recipe.get("charts") or []
         ]
         parts += [(home, self._manifests(record, str(name))) for name in recipe.get("manifests") or []]
-        resources = self._resources(record, recipe.get("resources"))
-        for _, objects in parts:
+        own = self._own(record, "objects")
+        resources = self._own(record, "resources")
+        for objects in (*(objects for _, objects in parts), own, resources):
             self._learn(objects)
-        self._learn(resources)
         for namespace, objects in parts:
             place(objects, namespace, self.catalogue)
-        whole = [obj for _, objects in parts for obj in objects]
-        if recipe.get("overlay"):
-            whole = self._overlay(record, str(recipe["overlay"]), whole)
-            self._learn(whole)
-            place(whole, home, self.catalogue)
-        place(resources, home, self.catalogue)
-        return Rendered(whole, resources)
+        whole = self._changed(record, [obj for _, objects in parts for obj in objects])
+        self._learn(whole)
+        for objects in (whole, own, resources):
+            place(objects, home, self.catalogue)
+        return Rendered(replaced(whole, own), resources)
+
+    def _changed(self, record: Record, objects: list[Object]) -> list[Object]:
+        """Upstream's objects without what the record drops, through the overlay and the record's own patches.
+
+        :raises RenderError: when a drop or a patch matches nothing.
+        """
+        recipe = record.get("render") or {}
+        name = str(record["name"])
+        patches = recipe.get("patches") or []
+        try:
+            objects = targets.drop(recipe.get("drop") or [], objects, f"{name}: release/components/{name}.yml")
+            if recipe.get("overlay") or patches:
+                objects = self._kustomized(record, str(recipe.get("overlay") or ""), patches, objects)
+        except targets.TargetError as error:
+            raise RenderError(str(error)) from error
+        return objects
 
     def _learn(self, objects: Iterable[Object]) -> None:
         for obj in objects:
@@ -149,33 +165,55 @@ class Renderer:
             return parse(self._run(record, [str(self.bundle / "bin" / "kustomize"), "build", str(place)]), str(place))
         return [obj for path in files for obj in parse(path.read_text(), str(path))]
 
-    def _overlay(self, record: Record, overlay: str, objects: Sequence[Object]) -> list[Object]:
+    def _kustomized(
+        self, record: Record, overlay: str, patches: Sequence[Mapping[str, Any]], objects: list[Object]
+    ) -> list[Object]:
+        """Objects through an overlay of ours (when there is one) and then the patches of the record, in one build."""
         folder = self.root / overlay
-        if not folder.is_dir():
+        if overlay and not folder.is_dir():
             raise RenderError(f"{record['name']}: there is no overlay {folder}")
         with tempfile.TemporaryDirectory(prefix="kaap-kustomize-") as scratch:
-            # All of kustomize/ is copied, because an overlay may use a component that lies beside it.
             copied = Path(scratch) / "kustomize"
-            shutil.copytree(folder.parent, copied)
+            start = copied / ".record"
+            start.mkdir(parents=True)
+            if overlay:
+                # All of kustomize/ is copied, because an overlay may use a component that lies beside it.
+                shutil.copytree(folder.parent, copied, dirs_exist_ok=True)
+            bottom = copied / folder.name if overlay else start
+            (start / "kustomization.yaml").write_text(
+                json.dumps(
+                    {
+                        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+                        "kind": "Kustomization",
+                        "resources": [f"../{folder.name}" if overlay else ALL],
+                        "patches": [written(patch, objects) for patch in patches],
+                    }
+                )
+            )
             schemas = take_schemas(objects)
-            (copied / folder.name / "all.yaml").write_text("\n---\n".join(json.dumps(obj) for obj in objects))
-            output = self._run(record, [str(self.bundle / "bin" / "kustomize"), "build", str(copied / folder.name)])
-        built = parse(output, f"overlay {overlay}")
+            (bottom / ALL).write_text("\n---\n".join(json.dumps(obj) for obj in objects))
+            output = self._run(record, [str(self.bundle / "bin" / "kustomize"), "build", str(start)])
+        built = parse(output, f"{record['name']}: {overlay or 'render.patches'}")
+        give_schemas(objects, schemas)
         give_schemas(built, schemas)
+        seen = [*objects, *built]
+        if overlay:
+            targets.check_overlay(folder, self.root, seen, str(record["name"]))
+        for number, patch in enumerate(patches):
+            where = f"{record['name']}: release/components/{record['name']}.yml: render.patches[{number}]"
+            targets.need(patch["target"], seen, where)
         return built
 
-    def _resources(self, record: Record, resources: Any) -> list[Object]:
-        if isinstance(resources, str):
-            return parse(resources, f"{record['name']}: resources")
-        flat: list[Object] = []
-        for entry in resources or []:
+    def _own(self, record: Record, key: str) -> list[Object]:
+        """Objects of ours, under ``objects`` or ``resources``: a list, a text, or a list of both."""
+        found: list[Object] = []
+        given = (record.get("render") or {}).get(key) or []
+        for entry in [given] if isinstance(given, str) else given:
             if isinstance(entry, str):
-                flat.extend(parse(entry, f"{record['name']}: resources"))
-            elif isinstance(entry, Sequence):
-                flat.extend(entry)
+                found.extend(parse(entry, f"{record['name']}: {key}"))
             else:
-                flat.append(entry)
-        return json.loads(json.dumps(flat))  # type: ignore[no-any-return]
+                found.extend([dict(entry)] if isinstance(entry, Mapping) else entry)
+        return json.loads(json.dumps(found))  # type: ignore[no-any-return]
 
     def _run(self, record: Record, command: list[str], extra: Mapping[str, str] | None = None) -> str:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("HELM_", "KUBE"))}
@@ -207,6 +245,41 @@ def place(objects: Iterable[Object], namespace: str, catalogue: Catalogue) -> No
             metadata.pop("namespace", None)
         elif not metadata.get("namespace"):
             metadata["namespace"] = namespace
+
+
+def written(patch: Mapping[str, Any], objects: Iterable[Object]) -> dict[str, Any]:
+    """A patch of a record as kustomize wants it: as text, and a merge patch with kind and name.
+
+    :param patch: ``target`` and ``patch``, which is a JSON 6902 list, a merge patch or the text of either.
+    """
+    content = patch["patch"]
+    if isinstance(content, Mapping):
+        # Only for the parser: which objects are meant is the target's business.
+        target = patch["target"]
+        like = next((obj for obj in objects if targets.matches(target, obj)), {"apiVersion": "v1", "kind": "Any"})
+        content = {
+            "apiVersion": like["apiVersion"],
+            "kind": like["kind"],
+            **content,
+            "metadata": {"name": "any", **(content.get("metadata") or {})},
+        }
+    return {
+        "target": dict(patch["target"]),
+        "patch": content if isinstance(content, str) else json.dumps(content),
+    }
+
+
+def replaced(objects: Iterable[Object], own: Iterable[Object]) -> list[Object]:
+    """Upstream's objects and our own; one of ours with the same kind, namespace and name takes the place of theirs."""
+
+    def key(obj: Object) -> tuple[str, str, str, str]:
+        metadata = obj["metadata"]
+        return group_of(obj), str(obj["kind"]), str(metadata.get("namespace") or ""), str(metadata["name"])
+
+    ours, theirs = list(own), list(objects)
+    by_key = {key(obj): obj for obj in ours}
+    taken = {key(obj) for obj in theirs}
+    return [*(by_key.get(key(obj), obj) for obj in theirs), *(obj for obj in ours if key(obj) not in taken)]
 
 
 def take_schemas(objects: Iterable[Object]) -> dict[tuple[str, str], Any]:

@@ -112,3 +112,34 @@ def test_overlay_patches_what_was_rendered_and_leaves_schemas_whole(house: Path)
 def test_broken_values_are_quoted(house: Path) -> None:
     with pytest.raises(render.RenderError, match=r"(?s)part: .*template first .*failed: .*nil pointer"):
         rendered(house, chart={"values": {"deep": None}})
+
+
+PATCH = {"target": {"kind": "ConfigMap", "name": "first"}, "patch": {"data": {"value": "merged", "kube": None}}}
+STEPS = {"target": {"kind": "ConfigMap"}, "patch": [{"op": "add", "path": "/data/stepped", "value": "yes"}]}
+
+
+@pytest.mark.parametrize("overlay", [{}, {"overlay": "kustomize/part"}], ids=["alone", "after an overlay"])
+def test_patches_of_the_record(house: Path, overlay: dict[str, str]) -> None:
+    made = rendered(house, patches=[PATCH, STEPS], **overlay)
+    data = made["ConfigMap"]["data"]
+    assert (data["value"], data["stepped"], "kube" in data) == ("merged", "yes", False)
+    assert data.get("patched") == ("yes" if overlay else None)
+    assert made["CustomResourceDefinition"] == DEFINITION
+
+
+def test_patch_of_the_record_that_matches_nothing(house: Path) -> None:
+    gone = {**PATCH, "target": {"kind": "ConfigMap", "name": "renamed"}}
+    with pytest.raises(
+        render.RenderError,
+        match=r"part: release/components/part.yml: render.patches\[1\]: target ConfigMap renamed matches nothing; .*",
+    ):
+        rendered(house, patches=[STEPS, gone])
+
+
+def test_patch_of_an_overlay_that_matches_nothing(house: Path) -> None:
+    text = COMPONENT.replace("{kind: ConfigMap}", "{kind: ConfigMap, name: renamed}")
+    (house / "kustomize" / "common" / "kustomization.yaml").write_text(text)
+    with pytest.raises(
+        render.RenderError, match=r"part: kustomize/common/kustomization.yaml: patches\[0\]: target ConfigMap renamed"
+    ):
+        rendered(house, overlay="kustomize/part")

@@ -256,3 +256,63 @@ def test_schemas_come_back_after_the_overlay() -> None:
     assert "schema" not in one["spec"]["versions"][0]
     render.give_schemas([two, one], schemas)
     assert [one, two] == before
+
+
+def settings_of(value: str, **metadata: str) -> Object:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", **metadata}, "data": {"key": value}}
+
+
+def store(tmp_path: Path) -> render.Renderer:
+    """A bundle with manifests `all` of component `part`: one ConfigMap and one Namespace."""
+    place = tmp_path / "manifests" / "part"
+    place.mkdir(parents=True)
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "theirs"}}
+    (place / "all.yaml").write_text(yaml.safe_dump_all([settings_of("theirs"), namespace]))
+    return render.Renderer(tmp_path, tmp_path, "v1.36.0", catalogue())
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["list", "text"])
+def test_own_object_takes_the_place_of_theirs(tmp_path: Path, as_text: bool) -> None:
+    own = [settings_of("ours"), settings_of("other", name="d", namespace="elsewhere")]
+    given: Any = yaml.safe_dump_all(own) if as_text else own
+    record = {"name": "part", "namespace": "home", "render": {"manifests": ["all"], "objects": given}}
+    made = store(tmp_path).render(record).objects
+    assert [(obj["kind"], obj["metadata"], obj.get("data", {}).get("key")) for obj in made] == [
+        ("ConfigMap", {"name": "c", "namespace": "home"}, "ours"),
+        ("Namespace", {"name": "theirs"}, None),
+        ("ConfigMap", {"name": "d", "namespace": "elsewhere"}, "other"),
+    ]
+
+
+def test_own_object_of_another_namespace_replaces_nothing(tmp_path: Path) -> None:
+    own = [settings_of("ours", namespace="elsewhere")]
+    record = {"name": "part", "namespace": "home", "render": {"manifests": ["all"], "objects": own}}
+    made = store(tmp_path).render(record).objects
+    assert [obj["data"]["key"] for obj in made if obj["kind"] == "ConfigMap"] == ["theirs", "ours"]
+
+
+def test_own_object_given_twice_is_left_for_the_check_of_duplicates() -> None:
+    assert len(render.replaced([], [settings_of("a"), settings_of("b")])) == 2
+
+
+def test_dropped_objects_are_left_out(tmp_path: Path) -> None:
+    renderer = store(tmp_path)
+    recipe = {"manifests": ["all"], "drop": [{"kind": "ConfigMap", "name": "c", "namespace": "home"}]}
+    made = renderer.render({"name": "part", "namespace": "home", "render": recipe}).objects
+    assert [obj["kind"] for obj in made] == ["Namespace"]
+    recipe["drop"] = [{"kind": "ConfigMap", "name": "gone"}]
+    with pytest.raises(render.RenderError, match=r"part: release/components/part.yml: render.drop\[0\]: .*matches not"):
+        renderer.render({"name": "part", "namespace": "home", "render": recipe})
+
+
+def test_merge_patch_gets_the_names_that_kustomize_wants() -> None:
+    objects = [settings_of("x")]
+    target = {"kind": "ConfigMap", "name": "c"}
+    whole = render.written({"target": target, "patch": {"data": {"key": "y"}}}, objects)
+    assert whole["target"] == target
+    assert yaml.safe_load(whole["patch"]) == {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "any"}, "data": {"key": "y"},
+    }  # fmt: skip
+    steps = [{"op": "remove", "path": "/data/key"}]
+    assert yaml.safe_load(render.written({"target": target, "patch": steps}, objects)["patch"]) == steps
+    assert render.written({"target": target, "patch": "- {op: x}"}, objects)["patch"] == "- {op: x}"

@@ -44,7 +44,7 @@ def test_unknown_key_deep_inside_is_named_with_its_path(tmp_path: Path) -> None:
     ("changes", "text"),
     [
         ({"version": None}, "version: None is not of type string"),
-        ({"profile": "cor"}, "profile: 'cor' is not one of 'core', 'full', 'optional', 'test'"),
+        ({"profile": "cor"}, "profile: 'cor' is not one of 'core', 'full', 'optional', 'test', 'rehearsal'"),
         ({"homepage": "example.org"}, "homepage: 'example.org' does not match ^https://"),
         ({"needs": ["nothere"]}, "needs: there is no component 'nothere'"),
         ({"name": "other"}, ""),
@@ -278,6 +278,13 @@ def test_keys_of_rendering_are_admitted(tmp_path: Path) -> None:
     release.load(make(tmp_path / "good", component(render=render)))
     found = problems(tmp_path / "bad", component(render={"drop": [{"kind": "Secret"}], "patches": [{"patch": {}}]}))
     assert [problem.partition("render.")[2] for problem in found] == [
-        "drop[0]: key 'name' is missing; add it",
+        "drop[0]: at least one of name, labelSelector, annotationSelector is needed",
         "patches[0]: key 'target' is missing; add it",
     ]
+
+
+def test_pods_that_come_later_are_admitted(tmp_path: Path) -> None:
+    good = [{"what": "proxies", "count": "per node", "cpu": "100m", "memory": "1.5Gi", "gpus": 1, "storage": "10Gi"}]
+    release.load(make(tmp_path / "good", component(later=good)))
+    wrong = [{**good[0], "count": 0}, {**good[0], "cpu": "12%"}]
+    assert len(problems(tmp_path / "bad", component(later=wrong))) == 2

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.infn.kaap.plugins.module_utils import pack, release
+from ansible_collections.infn.kaap.plugins.module_utils import garbage, pack, release
 from ansible_collections.infn.kaap.plugins.module_utils.cache import Cache, CacheError
 from ansible_collections.infn.kaap.plugins.module_utils.registry_clients import CommandError, die_with_parent
 
@@ -40,13 +41,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "cache_dir": {"type": "path", "required": True},
                 "state_dir": {"type": "path"},
                 "clean": {"type": "bool", "default": False},
+                "keep": {"type": "int", "default": 3},
             }
         )
         # A build that outlives a killed run would keep the next one waiting.
         die_with_parent()
         start = time.monotonic()
         try:
-            made, freed = self._work(arguments)
+            made, freed, collected = self._work(arguments)
         except (release.ReleaseError, pack.PackError, CacheError, CommandError) as error:
             raise AnsibleActionFail(str(error)) from error
         result.update(
@@ -57,25 +59,36 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             timings=made.seconds,
             artefacts=len(made.artefacts),
             freed_bytes=freed,
+            collected=asdict(collected) if collected else {},
             seconds=round(time.monotonic() - start, 2),
         )
         if self._task.diff and made.made:
             result["diff"] = {"before": "", "after": "".join(f"{title}\n" for title in made.made)}
         return result
 
-    def _work(self, arguments: dict[str, Any]) -> tuple[pack.Result, int]:
+    def _work(self, arguments: dict[str, Any]) -> tuple[pack.Result, int, garbage.Collected | None]:
         records = release.select(
             release.load(ROOT), arguments["profile"], arguments["overrides"], arguments["components"]
         )
         cache = Cache(Path(arguments["cache_dir"]))
         packer = pack.Packer(ROOT, cache, arguments["sources"], lambda line: display.display(f"    {line}"))
         state = Path(arguments["state_dir"]) if arguments["state_dir"] else None
-        made = packer.run(
-            records,
-            state,
-            only=set(arguments["only"]),
-            pulled=arguments["images"] == "upstream",
-            check=bool(self._task.check_mode),
-        )
-        freed = pack.clean(cache) if arguments["clean"] and not self._task.check_mode else 0
-        return made, freed
+        check = bool(self._task.check_mode)
+        with garbage.packing(cache):
+            made = packer.run(
+                records,
+                state,
+                only=set(arguments["only"]),
+                pulled=arguments["images"] == "upstream",
+                check=check,
+            )
+            if not check:
+                garbage.record(cache, made.digest, made.keys, state)
+        if check:
+            return made, 0, None
+        freed = pack.clean(cache) if arguments["clean"] else 0
+        collected = None
+        if made.changed or garbage.due(cache, time.time()):
+            collected = garbage.Collector(cache, ROOT, arguments["keep"]).run()
+            display.display(f"    {collected or 'somebody else packs: nothing is removed from the cache now'}")
+        return made, freed, collected

@@ -8,6 +8,7 @@ Layout below the cache's root::
     go/{mod,build,toolchain}
     tmp/<random>/          work in progress of one pack
     locks/                 one file per key that is being made
+    uses/, deployments/    who uses which bundle, see garbage.py
 
 A file appears in ``blobs`` and ``keys`` by rename only, so a killed pack leaves either a whole
 entry or none. Keys are hashes of inputs and hold no path, so that any clone finds the entries.
@@ -250,5 +251,9 @@ class Cache:
         oldest = time.time() - 86400
         for stray in self.temporary.glob("f*"):
             with contextlib.suppress(FileNotFoundError):
-                if stray.is_file() and stray.suffix != ".lock" and stray.stat().st_mtime < oldest:
+                if stray.suffix == ".lock" or stray.with_suffix(".lock").exists() or stray.stat().st_mtime > oldest:
+                    continue
+                if stray.is_dir():
+                    shutil.rmtree(stray, ignore_errors=True)
+                else:
                     stray.unlink()

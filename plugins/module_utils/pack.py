@@ -86,6 +86,7 @@ class Result:
         made: titles of the steps that were made, or would be in check mode.
         seconds: title to wall time, of those made now.
         artefacts: the bundle's artefacts.
+        keys: of the steps that the bundle is made of.
     """
 
     changed: bool = False
@@ -94,6 +95,7 @@ class Result:
     made: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     artefacts: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,7 @@ class Packer:
         """
         steps, owned = plan(self.root, records, only, pulled=pulled)
         missing = [s for s in steps.values() if self.cache.get(s.key) is None]
-        result = Result(made=[s.title for s in missing])
+        result = Result(made=[s.title for s in missing], keys=list(steps))
         if check and missing:
             result.changed = True
             return result

@@ -217,6 +217,8 @@ def check_identity(settings: Mapping[str, Any], _host: Host) -> list[Problem]:
         problems.append(Problem("kaap_node_memory", memory, "is no amount of memory", "write it as 6g or 6144m"))
     if float(settings.get("kaap_node_cpus") or 0) < 0:
         problems.append(Problem("kaap_node_cpus", settings["kaap_node_cpus"], "is negative", "use 0 for no limit"))
+    if int(settings.get("kaap_keep_bundles") or 0) < 0:
+        problems.append(Problem("kaap_keep_bundles", settings["kaap_keep_bundles"], "is negative", "use 0 or more"))
     address = settings.get("kaap_host_address")
     if address is not None:
         try:

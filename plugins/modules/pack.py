@@ -46,6 +46,12 @@ options:
         bundles do not need them.
     type: bool
     default: false
+  keep:
+    description:
+      - How many bundles stay in the cache that no deployment uses. What only older ones needed is removed after a pack that
+        changed something, and once a day; what was touched within a day stays, and nothing is removed while somebody packs.
+    type: int
+    default: 3
 attributes:
   check_mode:
     support: full
@@ -88,6 +94,12 @@ freed_bytes:
   description: What C(clean) removed.
   returned: success
   type: int
+collected:
+  description:
+    - How many bundles, steps, files, environments and toolchains were removed from the cache, the bytes that freed, and
+      the bytes of the artefacts that stay. Empty when nothing was looked for.
+  returned: success
+  type: dict
 seconds:
   description: Wall time.
   returned: success

@@ -6,7 +6,6 @@ servers, servers before the webhooks that call them, and all of that before cust
 
 from __future__ import annotations
 
-import base64
 import concurrent.futures
 import re
 import threading
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.infn.kaap.plugins.module_utils import certificates, readiness, waiting
+from ansible_collections.infn.kaap.plugins.module_utils import assembly, certificates, readiness, waiting
 from ansible_collections.infn.kaap.plugins.module_utils.kube import (
     ApiError,
     KubeClient,
@@ -41,24 +40,14 @@ from ansible_collections.infn.kaap.plugins.module_utils.objects import (
     contains,
     difference,
     digest,
-    duplicates,
     is_kept,
     ref_of,
     same,
-    stage_of,
     stage_of_ref,
     stages,
 )
 from ansible_collections.infn.kaap.plugins.module_utils.readiness import Verdict
-from ansible_collections.infn.kaap.plugins.module_utils.render import (
-    SYSTEM_NAMESPACES,
-    Renderer,
-    RenderError,
-    clean,
-    declare_replicas,
-    inject_bundles,
-    mark_config,
-)
+from ansible_collections.infn.kaap.plugins.module_utils.render import Renderer, RenderError
 from ansible_collections.infn.kaap.plugins.module_utils.waves import waves
 
 Object = dict[str, Any]
@@ -184,6 +173,11 @@ class Cluster:
             others = [inventory for name, inventory in self.inventories.items() if name != component]
         return {ref.identity for inventory in others for ref in inventory.refs}
 
+    def namespaces_of(self, names: Iterable[str]) -> set[str]:
+        """Namespaces that these components, and those that they need, consist of."""
+        with self._lock:
+            return namespaces_of(self.inventories, names)
+
     def remember(self, inventory: Inventory) -> None:
         """Write down what a component consists of."""
         with self._lock:
@@ -253,6 +247,19 @@ def read_inventories(client: KubeClient) -> dict[str, Inventory]:
     return {inventory.component: inventory for inventory in inventories}
 
 
+def namespaces_of(inventories: Mapping[str, Inventory], names: Iterable[str]) -> set[str]:
+    """Namespaces that some components consist of, with those that they need, directly or not."""
+    todo, seen, found = list(names), set(), set()
+    while todo:
+        inventory = inventories.get(name := todo.pop())
+        if inventory is None or name in seen:
+            continue
+        seen.add(name)
+        found |= {ref.name for ref in inventory.refs if ref.kind == "Namespace"}
+        todo += inventory.needs
+    return found
+
+
 class Component:
     """One component on its way in or out."""
 
@@ -320,64 +327,13 @@ class Component:
         if self.cluster.renderer is None:
             raise ComponentError(f"{self.name}: no bundle to render from")
         self._say("rendering")
-        rendered = self.cluster.renderer.render(self.record)
-        own = [clean(obj, self.name) for obj in rendered.resources]
-        # What servers read when they start goes with the rest: a Deployment waits for the Secret that it names.
-        early = [obj for obj in own if stage_of(obj) <= BASE]
-        objects = [*(clean(obj, self.name) for obj in rendered.objects), *early]
-        resources = [obj for obj in own if obj not in early]
-        self._add_namespaces(objects, resources)
-        self._add_certificates(objects)
-        twice = duplicates([*objects, *resources])
-        if twice:
-            raise ComponentError(f"{self.name} renders {', '.join(twice)} more than once")
-        declare_replicas([*objects, *resources])
-        mark_config([*objects, *resources])
-        return objects, resources
+        keeping = assembly.Keeping(self.cluster.authority, self._secret)
+        foreign = self.cluster.namespaces_of(self.record.get("needs") or [])
+        built = assembly.build(self.record, self.cluster.renderer, keeping, foreign)
+        return built.objects, built.resources
 
-    def _add_namespaces(self, objects: list[Object], resources: list[Object]) -> None:
-        declared = {obj["metadata"]["name"] for obj in (*objects, *resources) if obj["kind"] == "Namespace"}
-        charts = (self.record.get("render") or {}).get("charts") or []
-        wanted = {str(self.record["namespace"]), *(str(c["namespace"]) for c in charts if c.get("namespace"))}
-        for name in sorted(wanted - declared - SYSTEM_NAMESPACES):
-            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-            objects.insert(0, clean(namespace, self.name))
-
-    def _add_certificates(self, objects: list[Object]) -> None:
-        """Serving certificates: kept as they are in the cluster while they are good, else signed anew."""
-        services: list[tuple[str, str]] = []
-        for entry in self.record.get("serving_certificates") or []:
-            authority = self.cluster.authority()
-            namespace = str(entry.get("namespace") or self.record["namespace"])
-            services.append((namespace, str(entry["service"])))
-            names = [*certificates.service_names(str(entry["service"]), namespace), *(entry.get("names") or [])]
-            usages = tuple(entry.get("usages") or ("server",))
-            keys = {"certificate": "tls.crt", "key": "tls.key", "ca": "ca.crt", **(entry.get("keys") or {})}
-            live = self.client.get(SECRET, namespace, str(entry["secret"])) or {}
-            held = {key: _decoded((live.get("data") or {}).get(key)) for key in keys.values()}
-            leaf = certificates.Leaf(held[keys["certificate"]], held[keys["key"]])
-            reason = certificates.why_renew(leaf, authority, names, usages)
-            if reason:
-                leaf = certificates.issue(authority, names, usages)
-            content = {keys["certificate"]: leaf.certificate, keys["key"]: leaf.key, keys["ca"]: authority.pem}
-            data = {key: base64.b64encode(value.encode()).decode() for key, value in content.items()}
-            wanted = ("v1", "Secret", namespace, str(entry["secret"]))
-            for obj in objects:
-                ref = ref_of(obj)
-                if (ref.api_version, ref.kind, ref.namespace, ref.name) == wanted:
-                    obj["data"] = {**(obj.get("data") or {}), **data}
-                    break
-            else:
-                plain = {"tls.crt", "tls.key"} <= set(data)
-                secret = {
-                    "apiVersion": "v1",
-                    "kind": "Secret",
-                    "type": "kubernetes.io/tls" if plain else "Opaque",
-                    "metadata": {"name": str(entry["secret"]), "namespace": namespace},
-                    "data": data,
-                }
-                objects.append(clean(secret, self.name))
-        inject_bundles(objects, services, self.cluster.authority().pem if services else "")
+    def _secret(self, namespace: str, name: str) -> dict[str, str]:
+        return assembly.decoded(self.client.get(SECRET, namespace, name))
 
     def _stages(self, objects: list[Object]) -> None:
         for stage, members in stages(objects).items():
@@ -692,13 +648,6 @@ class _Timer:
 
     def __exit__(self, *exception: object) -> None:
         self.phases[self.phase] = self.phases.get(self.phase, 0.0) + time.monotonic() - self.start
-
-
-def _decoded(value: str | None) -> str:
-    try:
-        return base64.b64decode(value or "").decode()
-    except ValueError:
-        return ""
 
 
 def _rule_judge(rule: Mapping[str, Any]) -> Callable[[Object | None], Verdict]:

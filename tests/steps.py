@@ -46,7 +46,7 @@ class Outcome:
     not_run: list[str] = field(default_factory=list)
 
 
-PYTHON_SOURCES = ["plugins", "tests", "use_cases"]
+PYTHON_SOURCES = ["plugins", "tests", "use_cases", "benchmarks"]
 SHELL_SCRIPTS = [str(p.relative_to(ROOT)) for p in sorted((ROOT / "scripts").iterdir())] + [".ci/run"]
 
 STEPS = [

@@ -9,7 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.infn.kaap.plugins.module_utils import apply, render, waves
+from ansible_collections.infn.kaap.plugins.module_utils import apply, outside, render, waves
 from ansible_collections.infn.kaap.plugins.module_utils.kube import KubeClient, KubeError
 
 display = Display()
@@ -56,6 +56,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             changed=any(each.changed for each in outcome),
             components=components,
             seconds=round(time.monotonic() - start, 2),
+            outside=outside.taken(),
         )
         if self._task.diff:
             result["diff"] = [diff for each in outcome for diff in each.diffs]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.infn.kaap.plugins.module_utils import embedded, host_facts
+from ansible_collections.infn.kaap.plugins.module_utils import embedded, host_facts, outside
 from ansible_collections.infn.kaap.plugins.module_utils.embedded import EmbeddedError, Podman
 
 RECORD = embedded.RUN / "host.json"
@@ -50,7 +50,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         except (EmbeddedError, OSError, ValueError) as problem:
             raise AnsibleActionFail(str(problem)) from problem
         text = "".join(f"{change}\n" for change in self._changes)
-        result.update(changed=bool(self._changes), changes=self._changes)
+        result.update(changed=bool(self._changes), changes=self._changes, outside=outside.taken())
         if self._task.diff and text:
             result["diff"] = {
                 "before": "",

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.infn.kaap.plugins.module_utils import embedded
+from ansible_collections.infn.kaap.plugins.module_utils import embedded, outside
 from ansible_collections.infn.kaap.plugins.module_utils.embedded import EmbeddedError, Node, Podman
 
 
@@ -62,6 +62,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             reason=why,
             reachable=what == "keep" or not self._task.check_mode,
             container=node.name,
+            outside=outside.taken(),
         )
         if self._task.diff and what != "keep":
             result["diff"] = {"before": f"{node.name}: {why}\n", "after": f"{node.name}: {what} at {node.address}\n"}

@@ -10,7 +10,14 @@ from typing import Any
 import yaml
 from ansible import context
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.infn.kaap.plugins.module_utils import deployment, failure_logs, report, run_lock, timings
+from ansible_collections.infn.kaap.plugins.module_utils import (
+    deployment,
+    failure_logs,
+    outside,
+    report,
+    run_lock,
+    timings,
+)
 
 DOCUMENTATION = r"""
 name: run
@@ -86,6 +93,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """Note a change, and what the components engine measured."""
         if self._facts is None:
             return
+        self._times.outside(outside.of_result(result.result, time.time()))
         if result.result.get("changed"):
             self._times.changed()
         self._components(result)

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.infn.kaap.plugins.module_utils import host_facts
+from ansible_collections.infn.kaap.plugins.module_utils import host_facts, outside
 
 # Data of a node that outlives its container, so that a changed image or port gives a node and keeps its cluster.
 DATA = {
@@ -267,7 +267,7 @@ class Podman:
         :raises EmbeddedError: when podman is missing, fails, or hangs
         """
         try:
-            done = subprocess.run(
+            done = outside.run(
                 ["podman", *arguments],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -281,7 +281,7 @@ class Podman:
             raise EmbeddedError(f"podman {arguments[0]} did not end within {self.timeout} s") from problem
         if check and done.returncode:
             raise EmbeddedError(f"podman {' '.join(arguments[:3])}: {done.stderr.strip() or done.stdout.strip()}")
-        return done.stdout
+        return str(done.stdout)
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """Return podman's view of the deployment's containers by name."""
@@ -501,11 +501,12 @@ def unmount(point: str) -> None:
 def _output(command: list[str]) -> str:
     """Return the standard output of a command that may fail or be missing."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout
+        return str(outside.run(command, capture_output=True, text=True, check=False, timeout=60).stdout)
     except FileNotFoundError:
         return ""
 
 
+@outside.span(outside.WAIT)
 def wait_for(what: str, timeout: int, ready: Callable[[], bool], pause: float = 0.2) -> None:
     """Wait until `ready` says so.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.infn.kaap.plugins.module_utils import targets
+from ansible_collections.infn.kaap.plugins.module_utils import outside, targets
 from ansible_collections.infn.kaap.plugins.module_utils.kube import Catalogue, resources_of_crd
 
 Object = dict[str, Any]
@@ -218,7 +218,7 @@ class Renderer:
     def _run(self, record: Record, command: list[str], extra: Mapping[str, str] | None = None) -> str:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("HELM_", "KUBE"))}
         try:
-            done = subprocess.run(
+            done = outside.run(
                 command, capture_output=True, check=False, env={**environment, **(extra or {})}, timeout=300
             )
         except FileNotFoundError as error:
@@ -228,7 +228,7 @@ class Renderer:
         if done.returncode:
             words = done.stderr.decode(errors="replace").strip()[-2000:]
             raise RenderError(f"{record['name']}: {' '.join(command[:4])} failed: {words}")
-        return done.stdout.decode()
+        return str(done.stdout.decode())
 
 
 def place(objects: Iterable[Object], namespace: str, catalogue: Catalogue) -> None:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.infn.kaap.plugins.module_utils import outside
+
 SCHEMA = 1
 # Ansible runs these tasks of its own whatever tags are asked for.
 ARGUMENTS = "Validating arguments against arg spec"
@@ -36,19 +38,23 @@ class Recorder:
     """Collects the durations of one run. Times are seconds of a monotonic clock, given by the caller."""
 
     def __init__(self) -> None:
+        # Tells the phases of one run from those that an earlier run left in the file.
+        self.run = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
         self.phases: dict[str, dict[str, Any]] = {}
         self.components: dict[str, float] = {}
         self._phase: str | None = None
         self._play: dict[str, Any] | None = None
         self._task: dict[str, Any] | None = None
         self._play_start = self._task_start = 0.0
+        self._outside: dict[str, list[outside.Span]] = {}
+        self._task_outside: list[outside.Span] = []
 
     def play(self, phase: str, name: str, now: float) -> None:
         """A play of a phase starts; the one before it ends."""
         self.end(now)
         started = datetime.now(tz=UTC).isoformat(timespec="seconds")
         record = self.phases.setdefault(
-            phase, {"started": started, "seconds": 0.0, "changed": 0, "roles": {}, "plays": []}
+            phase, {"run": self.run, "started": started, "seconds": 0.0, "changed": 0, "roles": {}, "plays": []}
         )
         self._phase, self._play_start = phase, now
         self._play = {"name": name, "seconds": 0.0, "tasks": []}
@@ -66,6 +72,12 @@ class Recorder:
             self.phases[self._phase]["changed"] += not self._task["changed"]
             self._task["changed"] = True
 
+    def outside(self, spans: list[outside.Span]) -> None:
+        """The running task spent this time in commands and in waiting."""
+        if self._task is not None and self._phase is not None:
+            self._task_outside += spans
+            self._outside.setdefault(self._phase, []).extend(spans)
+
     def component(self, name: str, seconds: float) -> None:
         """A component took so long."""
         self.components[name] = round(float(seconds), 3)
@@ -74,6 +86,10 @@ class Recorder:
         if self._task is None or self._play is None or self._phase is None:
             return
         self._task["seconds"] = round(now - self._task_start, 3)
+        if self._task_outside:
+            # No longer than the task: its clock starts and stops in another process.
+            self._task["floor"] = min(self._task["seconds"], outside.summary(self._task_outside)["floor"])
+            self._task_outside = []
         self._play["tasks"].append(self._task)
         if self._task["role"]:
             roles = self.phases[self._phase]["roles"]
@@ -88,6 +104,7 @@ class Recorder:
         self._play["seconds"] = round(now - self._play_start, 3)
         record = self.phases[self._phase]
         record["seconds"] = round(sum(play["seconds"] for play in record["plays"]), 3)
+        record["outside"] = outside.summary(self._outside.get(self._phase, []))
         self._play = None
 
     def worked(self, phase: str) -> bool:

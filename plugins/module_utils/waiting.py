@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.infn.kaap.plugins.module_utils import readiness
+from ansible_collections.infn.kaap.plugins.module_utils import outside, readiness
 from ansible_collections.infn.kaap.plugins.module_utils.kube import ApiError, KubeClient, KubeError, Resource, remaining
 from ansible_collections.infn.kaap.plugins.module_utils.readiness import Verdict
 
@@ -134,6 +134,7 @@ class _Group:
         ]
 
 
+@outside.span(outside.WAIT)
 def wait(client: KubeClient, targets: Sequence[Target], deadline: float, say: Say) -> None:
     """Wait until every target is ready.
 
@@ -172,6 +173,7 @@ def _names(targets: Sequence[Target]) -> str:
     return shown + (f" and {len(targets) - 3} more" if len(targets) > 3 else "")
 
 
+@outside.span(outside.WAIT)
 def poll(check: Callable[[], Verdict], what: str, deadline: float, say: Say) -> None:
     """Wait for something that the API offers no watch for.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.infn.kaap.plugins.module_utils import cidr, waves
+from ansible_collections.infn.kaap.plugins.module_utils import cidr, pipelines, waves
 
 Spec = Mapping[str, Any]
 PREFIX = "kaap_"
@@ -124,6 +124,7 @@ def validate(settings: Mapping[str, Any], specs: Spec, host: Host) -> list[Probl
         check_machines,
         check_components,
         check_object_store,
+        check_stores,
         check_queues,
         check_host,
         check_release,
@@ -412,6 +413,26 @@ def check_object_store(settings: Mapping[str, Any], _host: Host) -> list[Problem
                 if policy not in policies:
                     fault = f"of user {name} is not declared"
                     problems.append(Problem(variable, policy, fault, nearest(policy, policies)))
+    return problems
+
+
+def check_stores(settings: Mapping[str, Any], host: Host) -> list[Problem]:
+    """A database or an object store of one's own that is not all there, or has ours beside it."""
+    problems = []
+    external: tuple[tuple[str, Callable[[Mapping[str, Any]], list[str]], str], ...] = (
+        ("kaap_database", pipelines.missing_of_database, "mysql"),
+        ("kaap_s3", pipelines.missing_of_store, ""),
+    )
+    for name, missing, component in external:
+        given = settings.get(name) or {}
+        # Only names of keys: values are secrets.
+        problems += [Problem(name, key, "is missing", "give it, or leave all of it empty") for key in missing(given)]
+        override = (settings.get("kaap_components") or {}).get(component) or {}
+        default = component in host.components and settings.get("kaap_profile") == host.components[component].profile
+        if given and component and override.get("enabled", default):
+            fault = f"is not used: the component {component} is enabled"
+            fix = f"set kaap_components.{component}.enabled to false, or leave {name} empty"
+            problems.append(Problem(name, given.get("host"), fault, fix))
     return problems
 
 

@@ -34,6 +34,7 @@ GOOD: dict[str, Any] = {
         "minio": Component(),
         "trainer": Component(needs=("jobset",)),
         "istio": Component(profile="full"),
+        "mysql": Component(profile="full"),
     },
     "use_cases": {"remat": ("minio", "kserve", "trainer", "kueue")},
 }

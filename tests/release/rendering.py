@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2.nativetypes
-from ansible_collections.infn.kaap.plugins.module_utils import deployment, release
-from ansible_collections.infn.kaap.plugins.module_utils.kube import Catalogue, Resource
+from ansible_collections.infn.kaap.plugins.module_utils import deployment, openapi, release
 from ansible_collections.infn.kaap.plugins.module_utils.queues import queue_objects
 from ansible_collections.infn.kaap.plugins.module_utils.render import Rendered, Renderer
 
 ROOT = Path(__file__).resolve().parents[2]
-COLLECTION_PATH = re.compile(
-    r"^/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)/(?P<space>namespaces/\{[^/]+\}/)?[^/]+$"
-)
 ENVIRONMENT = jinja2.nativetypes.NativeEnvironment()
 ENVIRONMENT.filters["infn.kaap.queue_objects"] = queue_objects
 # What a deployment's own values look like; which ones does not matter to what is rendered.
@@ -43,22 +37,7 @@ def bundle() -> Path:
 
 def swagger() -> dict[str, Any]:
     """The API description of the Kubernetes release, from the module it is built from."""
-    path = bundle() / "manifests" / "kubernetes" / "openapi.json"
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return document
-
-
-def builtin_kinds(document: Mapping[str, Any]) -> list[Resource]:
-    """Kinds that the API server serves without any CRD, as its discovery would list them."""
-    found: dict[tuple[str, str, str], Resource] = {}
-    for path, operations in document["paths"].items():
-        match = COLLECTION_PATH.match(path)
-        kind = (operations.get("post") or {}).get("x-kubernetes-group-version-kind")
-        if match and kind:
-            key = (kind["group"], kind["version"], kind["kind"])
-            plural = path.rpartition("/")[2]
-            found[key] = Resource(*key, plural, bool(match["space"]))
-    return list(found.values())
+    return openapi.read(bundle())
 
 
 def templated(value: Any) -> Any:
@@ -79,9 +58,7 @@ def components(profile: str = "core") -> Iterator[tuple[str, dict[str, Any]]]:
 
 def render_all(place: Path, kube_version: str = "v1.36.0") -> dict[str, Rendered]:
     """Every component of profile core, by name."""
-    catalogue = Catalogue()
-    catalogue.add(builtin_kinds(swagger()))
-    renderer = Renderer(place, ROOT, kube_version, catalogue)
+    renderer = Renderer(place, ROOT, kube_version, openapi.catalogue(swagger()))
     records = dict(components())
     done: dict[str, Rendered] = {}
     while records:

@@ -284,6 +284,11 @@ def admission_answer(uid: str, status: int, body: bytes) -> Verdict:
     return Verdict(False, f"it answered {status} and no AdmissionReview: {text or 'nothing'}")
 
 
+def certificate(obj: Object) -> Verdict:
+    """A Certificate or an issuer of cert-manager, for the generation at hand."""
+    return condition(obj, "Ready")
+
+
 PREDICATES: dict[tuple[str, str], Callable[[Object], Verdict]] = {
     ("apiextensions.k8s.io", "CustomResourceDefinition"): crd,
     ("apps", "Deployment"): deployment,
@@ -294,6 +299,9 @@ PREDICATES: dict[tuple[str, str], Callable[[Object], Verdict]] = {
     ("apiregistration.k8s.io", "APIService"): api_service,
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): webhook_configuration,
     ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): webhook_configuration,
+    ("cert-manager.io", "Certificate"): certificate,
+    ("cert-manager.io", "Issuer"): certificate,
+    ("cert-manager.io", "ClusterIssuer"): certificate,
     ("", "Namespace"): namespace,
     ("", "Pod"): pod,
     ("", "Node"): node,

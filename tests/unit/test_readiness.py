@@ -53,6 +53,12 @@ CRD: Object = {
     "metadata": {"name": "c"},
     "status": {"conditions": conditions(NamesAccepted="True", Established="True")},
 }
+CERTIFICATE: Object = {
+    "apiVersion": "cert-manager.io/v1",
+    "kind": "Certificate",
+    "metadata": {"name": "c", "generation": 2},
+    "status": {"conditions": [{"type": "Ready", "status": "True", "observedGeneration": 2}]},
+}
 JOB: Object = {
     "apiVersion": "batch/v1",
     "kind": "Job",
@@ -105,7 +111,7 @@ def changed(obj: Object, path: str, value: Any) -> Object:
 
 @pytest.mark.parametrize(
     "obj",
-    [DEPLOYMENT, STATEFUL_SET, DAEMON_SET, CRD, JOB, API_SERVICE, NODE, POD, WEBHOOK, NAMESPACE],
+    [DEPLOYMENT, STATEFUL_SET, DAEMON_SET, CRD, JOB, CERTIFICATE, API_SERVICE, NODE, POD, WEBHOOK, NAMESPACE],
     ids=lambda obj: str(obj["kind"]),
 )
 def test_ready_object_is_ready(obj: Object) -> None:
@@ -134,6 +140,9 @@ def test_ready_object_is_ready(obj: Object) -> None:
         (DAEMON_SET, "status.observedGeneration", None, "has not seen"),
         (DAEMON_SET, "status.updatedNumberScheduled", 1, "1 of 2 replicas are of the latest"),
         (DAEMON_SET, "status.numberAvailable", 1, "1 of 2 replicas are available"),
+        (CERTIFICATE, "status", None, "Ready is not reported"),
+        (CERTIFICATE, "status.conditions", conditions(Ready="False"), "Ready is False"),
+        (CERTIFICATE, "metadata.generation", 3, "Ready is about an older version"),
         (CRD, "status", None, "NamesAccepted is not reported"),
         (CRD, "status.conditions", conditions(NamesAccepted="True", Established="False"), "Established is False"),
         (CRD, "status.conditions", conditions(NamesAccepted="False", Established="True"), "NamesAccepted is False"),

@@ -1,4 +1,4 @@
-"""Controller side of infn.kaap.components: installs one wave of components, or removes those not wanted any more."""
+"""Controller side of infn.kaap.components: installs components, removes them, or says what cannot be changed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(
             argument_spec={
-                "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+                "state": {"type": "str", "choices": ["present", "absent", "possible"], "default": "present"},
                 "components": {"type": "list", "elements": "dict", "default": []},
                 "needs": {"type": "dict", "default": {}},
                 "overrides": {"type": "dict", "default": {}},
@@ -43,7 +43,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "position": {"type": "int", "default": 0},
                 "total": {"type": "int"},
             },
-            required_if=[("state", "present", ["bundle_dir"]), ("state", "absent", ["keep"])],
+            required_if=[
+                ("state", "present", ["bundle_dir"]),
+                ("state", "possible", ["bundle_dir"]),
+                ("state", "absent", ["keep"]),
+            ],
         )
         start = time.monotonic()
         try:
@@ -52,6 +56,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             raise AnsibleActionFail(str(error)) from error
         components = {each.component: each.as_dict() for each in outcome}
         errors = [f"{each.component}: {each.error}" for each in outcome if each.error]
+        if errors and arguments["state"] == "possible":
+            errors.insert(0, "Nothing was touched. The cluster cannot make these changes:")
         result.update(
             changed=any(each.changed for each in outcome),
             components=components,
@@ -76,7 +82,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             )
             for record in arguments["components"]
         ]
-        if arguments["state"] == "present" and not records:
+        if arguments["state"] != "absent" and not records:
             return []
         client = KubeClient.from_kubeconfig(Path(arguments["kubeconfig"]))
         client.discover()
@@ -96,9 +102,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             display.display(f"[platform{place}] {component}{version}: {text}")
 
         renderer = None
-        if arguments["state"] == "present":
+        if arguments["state"] != "absent":
             renderer = render.Renderer(Path(arguments["bundle_dir"]), ROOT, client.version(), client.catalogue)
         cluster = apply.Cluster(client, options, state_dir=Path(arguments["state_dir"]), renderer=renderer, say=say)
         if arguments["state"] == "absent":
             return cluster.remove(sorted(set(cluster.inventories) - set(arguments["keep"])))
-        return cluster.install(records)
+        return cluster.install(records) if arguments["state"] == "present" else cluster.look_ahead(records)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.infn.kaap.plugins.module_utils import assembly, certificates, readiness, waiting
+from ansible_collections.infn.kaap.plugins.module_utils import assembly, certificates, immutable, readiness, waiting
 from ansible_collections.infn.kaap.plugins.module_utils.kube import (
     ApiError,
     KubeClient,
@@ -23,6 +23,7 @@ from ansible_collections.infn.kaap.plugins.module_utils.kube import (
     Resource,
     UnknownKindError,
     describe,
+    remaining,
     resources_of_crd,
 )
 from ansible_collections.infn.kaap.plugins.module_utils.objects import (
@@ -47,6 +48,7 @@ from ansible_collections.infn.kaap.plugins.module_utils.objects import (
     stages,
 )
 from ansible_collections.infn.kaap.plugins.module_utils.readiness import Verdict
+from ansible_collections.infn.kaap.plugins.module_utils.recipes import Recipes
 from ansible_collections.infn.kaap.plugins.module_utils.render import Renderer, RenderError
 from ansible_collections.infn.kaap.plugins.module_utils.waves import waves
 
@@ -61,12 +63,6 @@ CLAIM = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", Tr
 VOLUME = Resource("", "v1", "PersistentVolume", "persistentvolumes", False)
 DEFINITION = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False)
 STATEFUL_SET = Resource("apps", "v1", "StatefulSet", "statefulsets", True)
-
-# Deleting and making one of these again loses nothing: a Job runs again, the others hold no state and own nothing.
-RECREATABLE = frozenset({"Job", "RoleBinding", "ClusterRoleBinding", "StorageClass", "PriorityClass"})
-IMMUTABLE = re.compile(
-    r"immutable|may not (be )?change|cannot change|updates to .* (is|are) forbidden|Forbidden: updates"
-)
 
 
 class ComponentError(KubeError):
@@ -157,6 +153,8 @@ class Cluster:
         self.renderer = renderer
         self.say = say
         self.inventories = read_inventories(client)
+        place = (renderer.bundle, renderer.root) if renderer else (None, None)
+        self.recipes = Recipes(state_dir, *place)
         self._authority: certificates.Authority | None = None
         self._lock = threading.Lock()
 
@@ -191,11 +189,40 @@ class Cluster:
         self.client.delete(CONFIG_MAP, INVENTORY_NAMESPACE, f"kaap-inventory-{component}")
 
     def install(self, records: Sequence[Record]) -> list[Result]:
-        """Install or change components side by side; each result says whether it worked."""
+        """Install or change components side by side; each result says whether it worked.
+
+        When a field of any of them cannot change, nothing of any of them is sent.
+        """
+        components = [Component(self, record) for record in records]
+        if self._refused(components):
+            return [component.result for component in components]
         if not self.options.check:
             own = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": INVENTORY_NAMESPACE}}
             self.client.apply(NAMESPACE, own)
-        return self._side_by_side([Component(self, record) for record in records], Component.install)
+        sound = [component for component in components if not component.result.error]
+        self._side_by_side(sound, Component.install)
+        return [component.result for component in components]
+
+    def look_ahead(self, records: Sequence[Record]) -> list[Result]:
+        """Find changes of these components that the server cannot make, before the first of them is sent.
+
+        Components that are not installed, and those that the same release and settings rendered before, need no look.
+        Other errors than such changes are left to the installation, which says more about them.
+        """
+        components = [
+            Component(self, record)
+            for record in records
+            if record["name"] in self.inventories and not self.recipes.holds(record)
+        ]
+        self._refused(components)
+        return [component.result for component in components if component.impossible]
+
+    def _refused(self, components: Sequence[Component]) -> bool:
+        """Render components, and look for fields that cannot change."""
+        # Rendering starts programs, a few at a time; waiting, later, is done for all components at once.
+        self._side_by_side(components, Component.prepare, at_once=THREADS)
+        self._side_by_side([one for one in components if not one.result.error], Component.look_ahead, at_once=1)
+        return any(component.impossible for component in components)
 
     def remove(self, names: Sequence[str]) -> list[Result]:
         """Remove components, each before those it needs.
@@ -226,7 +253,9 @@ class Cluster:
         return results
 
     @staticmethod
-    def _side_by_side(components: Sequence[Component], work: Callable[[Component], None]) -> list[Result]:
+    def _side_by_side(
+        components: Sequence[Component], work: Callable[[Component], None], at_once: int = 0
+    ) -> list[Result]:
         def run(component: Component) -> Result:
             try:
                 work(component)
@@ -236,7 +265,7 @@ class Cluster:
 
         if not components:
             return []
-        with concurrent.futures.ThreadPoolExecutor(len(components)) as pool:
+        with concurrent.futures.ThreadPoolExecutor(at_once or len(components)) as pool:
             return list(pool.map(run, components))
 
 
@@ -260,8 +289,32 @@ def namespaces_of(inventories: Mapping[str, Inventory], names: Iterable[str]) ->
     return found
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What an installation is going to do.
+
+    :ivar objects: applied in stages.
+    :ivar resources: applied when the rest is ready.
+    :ivar old: what the component consists of so far.
+    :ivar under_way: what is written down while the change is applied.
+    :ivar final: what is written down when it worked.
+    :ivar surplus: deleted at the end.
+    """
+
+    objects: list[Object]
+    resources: list[Object]
+    old: Inventory
+    under_way: Inventory
+    final: Inventory
+    surplus: list[Ref]
+
+
 class Component:
     """One component on its way in or out."""
+
+    plan: Plan
+    # Whether a field would have to change that cannot.
+    impossible = False
 
     def __init__(self, cluster: Cluster, record: Record) -> None:
         """Start its clock.
@@ -277,6 +330,8 @@ class Component:
         self.deadline = time.monotonic() + self.options.timeout
         # Identities of objects that were applied before exactly as they are declared now.
         self._settled: set[tuple[str, str, str, str]] = set()
+        # Identities of objects that were, perhaps, applied before; of the others the server says that it made them.
+        self._known: set[tuple[str, str, str, str]] = set()
         # In check mode: namespaces and kinds that do not exist yet, so that what goes into them cannot be asked about.
         self._unborn_namespaces: set[str] = set()
         self._unborn_kinds: set[tuple[str, str]] = set()
@@ -285,9 +340,28 @@ class Component:
     # Installing
 
     def install(self) -> None:
-        """Render, apply in stages, wait, and delete what is no longer part of it.
+        """Apply what :meth:`prepare` rendered in stages, wait, and delete what is no longer part of it.
 
         :raises KubeError: when something is refused or does not become ready.
+        """
+        plan = self.plan
+        self.deadline = time.monotonic() + self.options.timeout
+        if not self.options.check and plan.under_way.to_object() != plan.old.to_object():
+            # Written before the first object: a run that is killed leaves nothing behind that nobody knows of.
+            self.cluster.remember(plan.under_way)
+        self._stages(plan.objects)
+        self._resources(plan.resources)
+        self._rules()
+        self._delete(plan.surplus)
+        if not self.options.check:
+            if plan.final.to_object() != plan.old.to_object():
+                self.cluster.remember(plan.final)
+            self.cluster.recipes.keep(self.record)
+
+    def prepare(self) -> None:
+        """Render it, and compare with what it consists of now. Nothing is sent.
+
+        :raises ComponentError: when the change would delete data.
         """
         with self._timed("render"):
             objects, resources = self._render()
@@ -302,20 +376,47 @@ class Component:
             raise ComponentError("\n".join(refusals))
         needs = tuple(sorted(self.record.get("needs") or []))
         digests = {ref_of(obj).identity: digest(obj) for obj in (*objects, *resources)}
+        self._known = {ref.identity for ref in old.refs}
         self._settled = {
             identity for identity, value in digests.items() if value and old.digests.get(identity) == value
         }
         under_way = old.under_way(needs, refs, digests)
-        if not self.options.check and under_way.to_object() != old.to_object():
-            # Written before the first object: a run that is killed leaves nothing behind that nobody knows of.
-            self.cluster.remember(under_way)
-        self._stages(objects)
-        self._resources(resources)
-        self._rules()
-        self._delete(surplus)
         final = Inventory(self.name, self.result.version, needs, tuple(refs), digests)
-        if not self.options.check and final.to_object() != old.to_object():
-            self.cluster.remember(final)
+        self.plan = Plan(objects, resources, old, under_way, final, surplus)
+
+    def look_ahead(self) -> None:
+        """Ask the server, as a dry run, about every object that exists and that changes.
+
+        Only refusals that say that a field cannot change count: another one may be about what a change that goes first
+        brings, as a definition its kind.
+
+        :raises ComponentError: naming each object with field, old and new value, and what to do.
+        """
+        changed = [
+            obj
+            for obj in (*self.plan.objects, *self.plan.resources)
+            if ref_of(obj).identity in self._known - self._settled
+        ]
+        with self._timed("check"), concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+            refusals = [text for text in pool.map(self._immutable, changed) if text]
+        if refusals:
+            self.impossible = True
+            raise ComponentError("\n".join(refusals))
+
+    def _immutable(self, obj: Object) -> str:
+        """Why an object cannot become what is declared; empty when it can."""
+        ref = ref_of(obj)
+        resource = self.client.catalogue.find(ref.api_version, ref.kind)
+        live = self.client.get(resource, ref.namespace, ref.name) if resource else None
+        if resource is None or live is None or live["metadata"].get("deletionTimestamp"):
+            return ""
+        if ref.kind in immutable.RECREATABLE or contains(live, obj):
+            return ""
+        try:
+            self.client.apply(resource, obj, force=True, dry_run=True)
+        except ApiError as error:
+            return immutable.refusal(error, live, obj) if immutable.is_immutable(error) else ""
+        return ""
 
     def _timed(self, phase: str) -> _Timer:
         return _Timer(self.result.phases, phase)
@@ -346,9 +447,7 @@ class Component:
             if self.options.check:
                 continue
             with self._timed("ready"):
-                self._await(applied)
-                if stage == DEFINITIONS:
-                    self._await_served(applied)
+                self._await(self._await_served(applied) if stage == DEFINITIONS else applied)
             if stage == SERVERS:
                 self._ask_webhooks(members)
 
@@ -387,23 +486,36 @@ class Component:
                 targets.append(waiting.Target(resource, ref.namespace, ref.name, waiting.judge_there))
         waiting.wait(self.client, targets, self.deadline, self._say)
 
-    def _await_served(self, definitions: Iterable[Object]) -> None:
-        """Wait until the API server answers for new kinds, which it does a moment after it calls them established."""
+    def _await_served(self, definitions: Iterable[Object]) -> list[Object]:
+        """Wait until the API server answers for new kinds, which it does a moment after it calls them established.
+
+        :returns: the definitions that were there before as they are now, and still have to be judged.
+        """
+        old = []
         for obj in definitions:
             if describe(obj) not in self.result.created + self.result.updated:
+                old.append(obj)
                 continue
             for resource in resources_of_crd(obj):
                 waiting.poll(
-                    lambda resource=resource: self._served(resource),  # type: ignore[misc]
+                    lambda obj=obj, resource=resource: self._served(obj, resource),  # type: ignore[misc]
                     f"the API of {resource.plural}.{resource.group}/{resource.version}",
                     self.deadline,
                     self._say,
                 )
+        return old
 
-    def _served(self, resource: Resource) -> Verdict:
+    def _served(self, definition: Object, resource: Resource) -> Verdict:
         status, _ = self.client.raw("GET", resource.path(), {"limit": "1"})
         # An error of another kind (a conversion webhook that is not up yet) proves that it is served, too.
-        return Verdict(status != 404, "the API server answers 404")
+        if status != 404:
+            return readiness.READY
+        why = "the API server answers 404"
+        if remaining(self.deadline) < 1:
+            # Its conditions say why, and are worth a request only when there is a reason to tell.
+            verdict = readiness.crd(self.client.get(DEFINITION, "", definition["metadata"]["name"]) or {})
+            why = verdict.why or why
+        return Verdict(False, why)
 
     def _ask_webhooks(self, members: Iterable[Object]) -> None:
         """Have every webhook server of these configurations answer an AdmissionReview."""
@@ -438,56 +550,65 @@ class Component:
         ):
             self._note(self.result.created, None, obj)
             return obj
-        before = self.client.get(resource, ref.namespace, ref.name)
-        if before and before["metadata"].get("deletionTimestamp") and not self.options.check:
-            waiting.wait(
-                self.client,
-                [waiting.Target(resource, ref.namespace, ref.name, waiting.judge_gone)],
-                self.deadline,
-                self._say,
-            )
-            before = None
+        known = self.options.check or ref.identity in self._known
+        before = self._look(resource, ref) if known else None
         if before and ref.identity in self._settled and contains(before, obj):
             # Sending it again could not change anything, but takes the server up to a second for a large definition.
             return before
         if before is None and self.options.check:
             self._unborn(obj)
         try:
-            after = self._send(resource, obj)
+            made, after = self._send(resource, obj)
         except ApiError as error:
-            fields = _immutable_fields(error)
-            if not fields:
+            before = before or self.client.get(resource, ref.namespace, ref.name)
+            if before is None or not immutable.is_immutable(error):
                 raise
-            if ref.kind not in RECREATABLE:
-                raise ComponentError(
-                    f"{ref}: {fields} cannot be changed once it is set ({error.message}); "
-                    f"delete this {ref.kind} yourself, when nothing is lost by it, and deploy again"
-                ) from error
+            if ref.kind not in immutable.RECREATABLE:
+                raise ComponentError(immutable.refusal(error, before, obj)) from error
             after = self._recreate(resource, obj)
             self._note(self.result.replaced, before, after)
             return after
-        if before is None:
+        if after["metadata"].get("deletionTimestamp") and not self.options.check:
+            # It was not looked at before, and is on its way out.
+            self._await_gone(resource, ref)
+            made, after = self._send(resource, obj)
+        if made:
             self._note(self.result.created, None, after)
         elif not same(before, after):
             self._note(self.result.updated, before, after)
         return after
 
-    def _send(self, resource: Resource, obj: Object) -> Object:
-        """One server-side apply. What the release declares wins over what others changed, and is told."""
+    def _look(self, resource: Resource, ref: Ref) -> Object | None:
+        """An object as it is; None when it is not there, once its deletion is over."""
+        found = self.client.get(resource, ref.namespace, ref.name)
+        if found and found["metadata"].get("deletionTimestamp") and not self.options.check:
+            self._await_gone(resource, ref)
+            return None
+        return found
+
+    def _await_gone(self, resource: Resource, ref: Ref) -> None:
+        target = waiting.Target(resource, ref.namespace, ref.name, waiting.judge_gone)
+        waiting.wait(self.client, [target], self.deadline, self._say)
+
+    def _send(self, resource: Resource, obj: Object) -> tuple[bool, Object]:
+        """One server-side apply: whether it made the object, and the object.
+
+        What the release declares wins over what others changed, and is told.
+        """
         check = self.options.check
         try:
-            return self.client.apply(resource, obj, dry_run=check)
+            return self.client.apply_anew(resource, obj, dry_run=check)
         except ApiError as error:
             if error.status == 409 and error.causes:
                 self._taken_back(obj, error)
-                return self.client.apply(resource, obj, force=True, dry_run=check)
+                return self.client.apply_anew(resource, obj, force=True, dry_run=check)
             if not check and error.status == 500 and "webhook" in error.message and "failed" in error.message:
                 # A webhook of another component restarts, or its service was routed a moment ago. The refused request
                 # changed nothing; the same one as a dry run shows when the webhook answers.
                 waiting.poll(
                     lambda: self._admitted(resource, obj), f"a webhook ({error.message})", self.deadline, self._say
                 )
-                return self.client.apply(resource, obj, force=True)
+                return self.client.apply_anew(resource, obj, force=True)
             raise
 
     def _admitted(self, resource: Resource, obj: Object) -> Verdict:
@@ -503,9 +624,8 @@ class Component:
         if self.options.check:
             return obj
         self.client.delete(resource, ref.namespace, ref.name, propagation="Foreground")
-        target = waiting.Target(resource, ref.namespace, ref.name, waiting.judge_gone)
-        waiting.wait(self.client, [target], self.deadline, self._say)
-        return self._send(resource, obj)
+        self._await_gone(resource, ref)
+        return self._send(resource, obj)[1]
 
     def _unborn(self, obj: Object) -> None:
         with self._lock:
@@ -652,13 +772,3 @@ class _Timer:
 
 def _rule_judge(rule: Mapping[str, Any]) -> Callable[[Object | None], Verdict]:
     return lambda obj: readiness.judge_rule(rule, obj)
-
-
-def _immutable_fields(error: ApiError) -> str:
-    """The fields that a refused change names as immutable; empty when the refusal is about something else."""
-    if error.status != 422:
-        return ""
-    fields = [cause.get("field", "") for cause in error.causes if IMMUTABLE.search(cause.get("message", ""))]
-    if not fields and IMMUTABLE.search(error.message):
-        return "a field"
-    return ", ".join(fields)

@@ -17,8 +17,10 @@ options:
     description:
       - V(present) installs or changes O(components).
       - V(absent) removes every installed component that is not in O(keep), each before those that it needs.
+      - V(possible) changes nothing. It fails when a field of an installed component would have to change that cannot, naming
+        object, field, old and new value. Give it the components of all waves, before the first of them is installed.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, possible]
     default: present
   components:
     description: Release records of one wave, without unresolved templates.
@@ -42,7 +44,7 @@ options:
     type: path
     required: true
   bundle_dir:
-    description: The bundle to render from, needed with O(state=present).
+    description: The bundle to render from, needed unless O(state=absent).
     type: path
   state_dir:
     description: State directory of the deployment, where its certificate authority is.

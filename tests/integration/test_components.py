@@ -214,8 +214,86 @@ def test_immutable_field_is_named(house: House) -> None:
     house.installed(house.record([{**SERVICE_OBJECT, "spec": {**SERVICE_OBJECT["spec"], "clusterIP": "10.96.7.7"}}]))
     changed = house.record([{**SERVICE_OBJECT, "spec": {**SERVICE_OBJECT["spec"], "clusterIP": "10.96.7.8"}}])
     result = house.install(changed)
-    assert f"Service {house.name}/server" in result.error
-    assert "spec.clusterIPs[0] cannot be changed" in result.error
+    assert f"Service {house.name}/server: spec.clusterIPs[0] is " in result.error
+    assert '"10.96.7.7", wanted ["10.96.7.8"]' in result.error
+    assert f"kubectl --namespace {house.name} delete service server" in result.error
+
+
+def test_immutable_field_of_any_component_is_found_before_anything_is_sent(house: House, client: KubeClient) -> None:
+    def records(ip: str, value: str, storage_class: str) -> list[Object]:
+        first = house.record([config_map("settings", house.name, key=value)])
+        spec = {
+            "serviceName": "none", "selector": {"matchLabels": {"app": "a"}},
+            "template": {
+                "metadata": {"labels": {"app": "a"}},
+                "spec": {"containers": [{"name": "main", "image": f"example.org/none:{value}"}]},
+            },
+            "volumeClaimTemplates": [
+                {
+                    "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
+                    "spec": {
+                        "accessModes": ["ReadWriteOnce"], "storageClassName": storage_class,
+                        "resources": {"requests": {"storage": "1Gi"}},
+                    },
+                }
+            ],
+        }  # fmt: skip
+        other = f"{house.name}-two"
+        stateful = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "store"}, "spec": spec}
+        service = {**SERVICE_OBJECT, "spec": {**SERVICE_OBJECT["spec"], "clusterIP": ip}}
+        second = house.record([service, stateful], name=other, namespace=other, needs=[house.name])
+        return [first, second]
+
+    before = records("10.96.7.17", "old", "fast")
+    cluster = house.cluster(timeout=1)
+    assert cluster.install(before[:1])[0].error == ""
+    # Nothing makes its pods here: that it is not ready does not matter to what follows.
+    assert "StatefulSet" in cluster.install(before[1:])[0].error
+    after = records("10.96.7.18", "new", "slow")
+    (found,) = house.cluster().look_ahead(after)
+    assert found.component == f"{house.name}-two"
+    service, stateful = found.error.splitlines()
+    assert f'Service {house.name}-two/server: spec.clusterIPs[0] is "10.96.7.17", wanted ["10.96.7.18"]' in service
+    # The image may change, and so is not named.
+    assert f"StatefulSet {house.name}-two/store: spec.volumeClaimTemplates.0.spec.storageClassName" in stateful
+    assert 'is "fast", wanted "slow"' in stateful and "image" not in stateful
+    assert f"kubectl --namespace {house.name}-two delete statefulset.apps store --cascade=orphan" in stateful
+    # In one call: neither component was touched, also not the one that could be changed.
+    results = house.cluster().install(after)
+    assert [bool(result.error) for result in results] == [False, True]
+    assert not any(result.changed for result in results)
+    live = client.get(CONFIG_MAP, house.name, "settings")
+    assert live and live["data"] == {"key": "old"}
+    # A change that can be made is no reason to stop.
+    assert house.cluster().look_ahead(records("10.96.7.17", "new", "fast")) == []
+
+
+def test_a_custom_resource_may_forbid_changes_too(house: House) -> None:
+    group = group_for(house)
+    defined = definition(group)
+    size = defined["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["size"]
+    size["x-kubernetes-validations"] = [{"rule": "self == oldSelf", "message": "Value is immutable"}]
+    house.installed(house.record([defined, widget(group, "one", house.name, size=1)]))
+    changed = house.record([defined, config_map("new", house.name), widget(group, "one", house.name, size=2)])
+    result = house.install(changed)
+    assert f"Widget {house.name}/one: spec.size is 1, wanted 2" in result.error
+    assert not result.created
+
+
+def test_a_component_that_nothing_changed_about_is_not_rendered_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = house.record([config_map("settings", house.name, key="value")])
+    house.installed(record)
+    kept = house.folder / "state" / "recipes.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    cluster = house.cluster()
+    asked: list[str] = []
+    monkeypatch.setattr(cluster.renderer, "render", lambda record: asked.append(record["name"]))
+    assert cluster.look_ahead([record]) == [] and asked == []
+    with pytest.raises(AttributeError):  # the stand-in renders nothing
+        cluster.look_ahead([{**record, "version": "1.0.1"}])
+    assert asked == [house.name]
 
 
 SERVICE_OBJECT: Object = {
@@ -342,6 +420,34 @@ def test_removal_leaves_nothing(house: House, client: KubeClient) -> None:
     assert [result.component for result in results] == [user["name"], house.name]
     assert not [result.error for result in results if result.error]
     assert _everything(client) == before
+
+
+def test_a_finalizer_that_nobody_removes_is_named_and_its_definition_stays(house: House, client: KubeClient) -> None:
+    group, place = group_for(house), house.name
+    record = house.record(
+        [definition(group), widget(group, "held", place), config_map("settings", place)], namespace=place
+    )
+    house.installed(record)
+    kind = Resource(group, "v1", "Widget", "widgets", True)
+    path = kind.path(place, "held")
+
+    def finalizers(names: list[str]) -> None:
+        client.call(
+            "PATCH", path, {"fieldManager": "its-controller"}, {"metadata": {"finalizers": names}},
+            content_type="application/merge-patch+json",
+        )  # fmt: skip
+
+    finalizers(["example.org/give-the-disk-back"])
+    (result,) = house.cluster(timeout=2).remove([place])
+    assert f"Widget {place}/held" in result.error
+    assert "held by finalizer example.org/give-the-disk-back" in result.error
+    # The controller that shall remove it still has all that it needs.
+    assert client.get(CONFIG_MAP, place, "settings") is not None
+    assert client.get(apply.DEFINITION, "", f"widgets.{group}") is not None
+    # It removes it: the next run goes on from there.
+    finalizers([])
+    assert house.cluster(timeout=10).remove([place])[0].error == ""
+    assert client.get(apply.DEFINITION, "", f"widgets.{group}") is None
 
 
 def _everything(client: KubeClient) -> set[str]:

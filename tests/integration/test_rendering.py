@@ -10,7 +10,7 @@ import yaml
 from ansible_collections.infn.kaap.plugins.module_utils import render
 from ansible_collections.infn.kaap.plugins.module_utils.kube import Catalogue, Resource
 
-from tests.integration.conftest import packed_bundle
+from tests.integration.control_plane import packed_bundle
 
 TEMPLATE = """
 apiVersion: v1

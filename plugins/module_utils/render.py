@@ -48,6 +48,20 @@ class Rendered:
     resources: list[Object] = field(default_factory=list)
 
 
+@dataclass
+class Loaded:
+    """What a record's charts and manifests give.
+
+    :ivar parts: namespace and objects of each chart and manifest.
+    :ivar own: our own objects that go with them.
+    :ivar resources: our own objects that come last.
+    """
+
+    parts: list[tuple[str, list[Object]]]
+    own: list[Object]
+    resources: list[Object]
+
+
 def parse(text: str, origin: str) -> list[Object]:
     """Objects of a YAML stream; kinds ``List`` are opened, empty documents left out.
 
@@ -91,23 +105,37 @@ class Renderer:
 
         :raises RenderError: when a tool fails or something is not in the bundle.
         """
+        return self.finish(record, self.load(record))
+
+    def load(self, record: Record) -> Loaded:
+        """What charts and manifests give, and our own objects; needs nothing of other components.
+
+        :raises RenderError: when a tool fails or something is not in the bundle.
+        """
         recipe = record.get("render") or {}
         home = str(record["namespace"])
         parts: list[tuple[str, list[Object]]] = [
             (str(chart.get("namespace") or home), self._chart(record, chart)) for chart in recipe.get("charts") or []
         ]
         parts += [(home, self._manifests(record, str(name))) for name in recipe.get("manifests") or []]
-        own = self._own(record, "objects")
-        resources = self._own(record, "resources")
-        for objects in (*(objects for _, objects in parts), own, resources):
+        loaded = Loaded(parts, self._own(record, "objects"), self._own(record, "resources"))
+        for objects in (*(objects for _, objects in parts), loaded.own, loaded.resources):
             self._learn(objects)
-        for namespace, objects in parts:
+        return loaded
+
+    def finish(self, record: Record, loaded: Loaded) -> Rendered:
+        """Namespaces, drops, overlay and patches; which kinds are namespaced must be known by now.
+
+        :raises RenderError: when kustomize fails, or a drop or a patch matches nothing.
+        """
+        home = str(record["namespace"])
+        for namespace, objects in loaded.parts:
             place(objects, namespace, self.catalogue)
-        whole = self._changed(record, [obj for _, objects in parts for obj in objects])
+        whole = self._changed(record, [obj for _, objects in loaded.parts for obj in objects])
         self._learn(whole)
-        for objects in (whole, own, resources):
+        for objects in (whole, loaded.own, loaded.resources):
             place(objects, home, self.catalogue)
-        return Rendered(replaced(whole, own), resources)
+        return Rendered(replaced(whole, loaded.own), loaded.resources)
 
     def _changed(self, record: Record, objects: list[Object]) -> list[Object]:
         """Upstream's objects without what the record drops, through the overlay and the record's own patches.

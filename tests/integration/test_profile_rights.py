@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import ROOT, packed_bundle
+from tests.integration.control_plane import ROOT, packed_bundle
 
 ACCOUNT = "system:serviceaccount:kubeflow:profiles-controller-service-account"
 ROLES = ("kubeflow-admin", "kubeflow-edit", "kubeflow-view")

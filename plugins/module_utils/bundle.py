@@ -76,8 +76,8 @@ class Collector:
         for place, files in outputs.items():
             if place.startswith("licences/"):
                 self.bundle.files |= {place + item: (sha256, False) for item, (sha256, _, _) in files.items()}
-        commit = step.spec["sources"][step.spec["item"]["source"]]["commit"]
-        self._add_carried(record, step, outputs, {**common, "commit": commit})
+        commits = {name: source["commit"] for name, source in step.spec["sources"].items()}
+        self._add_carried(record, step, outputs, {**common, "commits": commits})
 
     def _add_carried(self, record: Record, step: Step, outputs: Mapping[str, Any], common: Artefact) -> None:
         for place, files in outputs.items():

@@ -19,6 +19,7 @@ import yaml
 from ansible_collections.infn.kaap.plugins.module_utils import bundle as bundles
 from ansible_collections.infn.kaap.plugins.module_utils import gobuild
 from ansible_collections.infn.kaap.plugins.module_utils.cache import Cache, Outputs
+from ansible_collections.infn.kaap.plugins.module_utils.git_source import GitSource
 from ansible_collections.infn.kaap.plugins.module_utils.package_source import PackageSource, UnavailableError
 from ansible_collections.infn.kaap.plugins.module_utils.registry_clients import CommandError
 from ansible_collections.infn.kaap.plugins.module_utils.release import Record
@@ -72,7 +73,7 @@ class Source(Protocol):
         """Makes a step; returns its outputs and the blobs they name with their sizes."""
 
 
-SOURCES: dict[str, Callable[[Path, Cache, Path, Progress], Source]] = {"packages": PackageSource}
+SOURCES: dict[str, Callable[[Path, Cache, Path, Progress], Source]] = {"packages": PackageSource, "git": GitSource}
 
 
 @dataclass
@@ -247,7 +248,7 @@ class Packer:
                     outputs = self.cache.get(key)
                     if outputs is None:
                         raise PackError("The cache lost entries while packing:", [steps[key].title])
-                    collector.add(records[name], steps[key], outputs, used.get(key, self.order[0]))
+                    collector.add(records[name], steps[key], outputs, used.get(key) or self._usual(steps[key]))
             if check:
                 manifest = bundle.manifest(version(self.root))
                 path = self.cache.root / "bundles" / manifest["digest"]
@@ -260,6 +261,11 @@ class Packer:
         if state_dir and not check and bundles.save_manifest(manifest, state_dir):
             result.changed = True
         return result
+
+    def _usual(self, step: Step) -> str:
+        """Name of the source that makes such a step, of one that is in the cache already."""
+        makers = [name for name in self.order if step.kind in getattr(SOURCES[name], "kinds", {step.kind})]
+        return next(iter(makers), self.order[0])
 
     def _make_all(
         self, missing: list[Step], records: Mapping[str, Record], work: Path, result: Result

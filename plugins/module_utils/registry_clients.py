@@ -17,6 +17,7 @@ from pathlib import Path
 CONFIGURATION = {
     "pip": "pip's configuration (`pip config list`, PIP_INDEX_URL, PIP_CERT, HTTPS_PROXY)",
     "go": "Go's configuration (`go env GOPROXY GONOSUMDB GOSUMDB`, HTTPS_PROXY, SSL_CERT_FILE)",
+    "git": "git's configuration (`git config --show-origin --get-regexp '^(url|http|credential)'`, HTTPS_PROXY)",
     "apt": "apt's configuration (`apt-get update`, /etc/apt/sources.list.d, `apt-config dump Acquire`)",
 }
 NO_CONNECTION = (
@@ -70,6 +71,11 @@ def advice(client: str, output: str) -> str:
     return ""
 
 
+def guarded(arguments: Sequence[str]) -> list[str]:
+    """A command that dies with this process: otherwise it goes on after its pack was killed, and two write at once."""
+    return [*(["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []), *arguments]
+
+
 def run(
     command: Sequence[str | Path],
     *,
@@ -94,11 +100,9 @@ def run(
         CommandError: when it fails or takes too long; says what to check when a registry is unreachable.
     """
     arguments = [str(part) for part in command]
-    # Without it a build goes on after its pack was killed, and two would write at once.
-    guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
     try:
         done = subprocess.run(
-            guard + arguments,
+            guarded(arguments),
             cwd=cwd,
             env={**os.environ, **(env or {})},
             capture_output=True,

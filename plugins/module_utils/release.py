@@ -121,9 +121,14 @@ def _given(where: str, entries: Mapping[str, Any]) -> list[tuple[str, Mapping[st
     return [(f"{where}.{name}", entry) for name, entry in entries.items() if isinstance(entry, Mapping)]
 
 
+def source_key(name: str) -> str:
+    """Key of a source among the records: a component may have the name of the repository that it comes from."""
+    return f"sources/{name}"
+
+
 def sources_of(record: Mapping[str, Any]) -> set[str]:
-    """Names of the source records that a record refers to."""
-    return {str(entry["source"]) for _, entry in git_trees(record)}
+    """Keys of the source records that a record refers to."""
+    return {source_key(str(entry["source"])) for _, entry in git_trees(record)}
 
 
 def assembled(image: Mapping[str, Any]) -> bool:
@@ -261,7 +266,7 @@ def load(root: Path, directory: Path | None = None) -> dict[str, Record]:
         directory: the release directory, ``<root>/release`` by default.
 
     Returns:
-        Name to record, in file order: tools, then components.
+        Name to record, in file order: tools, sources (whose key is that of ``source_key``), components.
 
     Raises:
         ReleaseError: with every problem of every record.
@@ -284,10 +289,11 @@ def load(root: Path, directory: Path | None = None) -> dict[str, Record]:
                     wrong.append(f"{name}: name: {given!r} differs from the file's name; make it {path.stem!r}")
                 if record["kind"] != kind:
                     wrong.append(f"{name}: kind: {record['kind']!r} but records in {folder}/ are {kind!r}")
-                if given in records:
+                key = source_key(given) if kind == "source" else given
+                if key in records:
                     wrong.append(f"{name}: name: {given!r} is taken by another record")
                 wrong += check_names(record, name, root)
-                records[record["name"]] = record
+                records[key] = record
             problems += wrong
     # What points to a record that is broken itself is no second fault.
     if not problems:
@@ -298,12 +304,11 @@ def load(root: Path, directory: Path | None = None) -> dict[str, Record]:
 
 
 def check_together(records: Mapping[str, Record]) -> list[str]:
-    """Problems between records: names that do not exist, sources that nothing uses, images made twice, circles."""
+    """Problems between records: names that do not exist, images made twice, circles."""
     problems = []
     owners: dict[str, str] = {}
-    used: set[str] = set()
     for name, record in records.items():
-        where = f"release/{FOLDERS[record['kind']]}/{name}.yml"
+        where = f"release/{FOLDERS[record['kind']]}/{record['name']}.yml"
         for key in ("needs", "after"):
             problems += [
                 f"{where}: {key}: there is no component {needed!r}"
@@ -312,8 +317,7 @@ def check_together(records: Mapping[str, Record]) -> list[str]:
             ]
         problems += _check_replacement(name, record, records, where)
         for place, entry in git_trees(record):
-            used.add(entry["source"])
-            if records.get(entry["source"], {}).get("kind") != "source":
+            if source_key(entry["source"]) not in records:
                 fix = f"write release/sources/{entry['source']}.yml"
                 problems.append(f"{where}: {place}.source: there is no source {entry['source']!r}; {fix}")
         for image in record.get("images", []):
@@ -322,14 +326,17 @@ def check_together(records: Mapping[str, Record]) -> list[str]:
                     made = f"{reference(image)} is made by {owners[reference(image)]} too"
                     problems.append(f"{where}: images: {made}; keep one")
                 owners[reference(image)] = name
-    problems += [
-        f"release/sources/{name}.yml: no record refers to this source; remove it"
+    return problems or _check_order(records)
+
+
+def unused(records: Mapping[str, Record]) -> list[str]:
+    """Problems of sources that no record refers to; they do no harm but to readers."""
+    used = {key for record in records.values() for key in sources_of(record)}
+    return [
+        f"release/{name}.yml: no record refers to this source; remove it"
         for name, record in records.items()
         if record["kind"] == "source" and name not in used
     ]
-    if not problems:
-        problems += _check_order(records)
-    return problems
 
 
 def _check_replacement(name: str, record: Record, records: Mapping[str, Record], where: str) -> list[str]:

@@ -12,7 +12,15 @@ from typing import Any
 
 from ansible_collections.infn.kaap.plugins.module_utils import gobuild
 from ansible_collections.infn.kaap.plugins.module_utils.cache import digest_of, hash_file, hash_tree
-from ansible_collections.infn.kaap.plugins.module_utils.release import Record, assembled, git, packages, reference
+from ansible_collections.infn.kaap.plugins.module_utils.release import (
+    Record,
+    assembled,
+    git,
+    git_trees,
+    packages,
+    reference,
+    source_key,
+)
 
 # Raise one of these when the recipe in this directory changes what it makes from the same inputs.
 RECIPES = {"go": 1, "carried": 1, "base": 2, "rootfs": 2, "wheels": 1, "image": 4, "git": 1}
@@ -158,22 +166,18 @@ class Planner:
 
     def _git(self, record: Record) -> list[Step]:
         """Charts and manifests of upstream repositories; commits and paths make the key, wherever they come from."""
-        steps = []
-        remote = git(record).get("remote_bases", {})
-        for kind in CARRIED:
-            for item in git(record).get(kind, []) if kind in self.only else []:
-                wanted = {"as": f"{kind}/{item['name']}", "item": item}
-                if kind == "manifests":
-                    wanted["remote_bases"] = remote
-                others = [item, *item.get("dependencies", {}).values(), *wanted.get("remote_bases", {}).values()]
-                names = sorted({str(other["source"]) for other in others if isinstance(other, Mapping)})
-                sources = {name: self.records[name]["git"] for name in names}
-                commits = {name: source["commit"] for name, source in sources.items()}
-                commit = commits[item["source"]][:12]
-                title = self._title(record, f"{kind.removesuffix('s')} {item['name']} of {item['source']} at {commit}")
-                key = digest_of(["git", RECIPES["git"], wanted, commits])
-                steps.append(Step("git", record["name"], title, key, spec={**wanted, "sources": sources}))
-        return steps
+        wanted: dict[str, Any] = {kind: git(record).get(kind, []) if kind in self.only else [] for kind in CARRIED}
+        if not any(wanted.values()):
+            return []
+        wanted["remote_bases"] = git(record).get("remote_bases", {}) if wanted["manifests"] else {}
+        names = sorted({str(entry["source"]) for _, entry in git_trees({"sources": {"git": wanted}})})
+        sources = {name: self.records[source_key(name)]["git"] for name in names}
+        commits = {name: str(source["commit"]) for name, source in sources.items()}
+        kinds = " and ".join(kind for kind in CARRIED if wanted[kind])
+        origin = ", ".join(f"{name} at {commit[:12]}" for name, commit in commits.items())
+        key = digest_of(["git", RECIPES["git"], wanted, commits])
+        title = self._title(record, f"{kinds} of {origin}")
+        return [Step("git", record["name"], title, key, spec={**wanted, "sources": sources})]
 
     def _upstream(self, record: Record, images: list[Mapping[str, Any]]) -> list[Step]:
         """Images that are taken from upstream as they are."""

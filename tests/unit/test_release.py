@@ -132,7 +132,7 @@ def test_select_takes_profile_changes_and_names() -> None:
     records: dict[str, Any] = {
         "t": {"kind": "tool", "profile": "core"},
         "check": {"kind": "tool", "profile": "test"},
-        "upstream": {"kind": "source"},
+        "sources/upstream": {"kind": "source"},
         "a": {"name": "a", "kind": "component", "profile": "core"},
         "b": {
             "name": "b",
@@ -142,10 +142,10 @@ def test_select_takes_profile_changes_and_names() -> None:
         },
     }
     assert list(release.select(records, "core")) == ["t", "a"]
-    assert list(release.select(records, "full")) == ["t", "upstream", "a", "b"]
-    assert list(release.select(records, "core", {"b": {"enabled": True}})) == ["t", "upstream", "a", "b"]
-    assert list(release.select(records, "core", only=["b", "check"])) == ["t", "check", "upstream", "b"]
-    assert list(release.select(records, "full", {"a": {"enabled": False}})) == ["t", "upstream", "b"]
+    assert list(release.select(records, "full")) == ["t", "sources/upstream", "a", "b"]
+    assert list(release.select(records, "core", {"b": {"enabled": True}})) == ["t", "sources/upstream", "a", "b"]
+    assert list(release.select(records, "core", only=["b", "check"])) == ["t", "check", "sources/upstream", "b"]
+    assert list(release.select(records, "full", {"a": {"enabled": False}})) == ["t", "sources/upstream", "b"]
     with pytest.raises(release.ReleaseError, match="no record for nope"):
         release.select(records, "core", only=["nope"])
     with pytest.raises(release.ReleaseError, match="kaap_components: nope is no component"):
@@ -154,7 +154,7 @@ def test_select_takes_profile_changes_and_names() -> None:
 
 def test_git_sources_are_admitted(tmp_path: Path) -> None:
     records = release.load(make(tmp_path, from_git(), source()))
-    assert release.sources_of(records["hello"]) == {"upstream"}
+    assert release.sources_of(records["hello"]) == {"sources/upstream"}
     assert [where for where, _ in release.git_trees(records["hello"])] == [
         "sources.git.charts[0]",
         "sources.git.charts[0].dependencies.lib",
@@ -163,10 +163,17 @@ def test_git_sources_are_admitted(tmp_path: Path) -> None:
     ]
 
 
-def test_source_that_nobody_refers_to_is_refused(tmp_path: Path) -> None:
-    assert problems(tmp_path, component(), source()) == [
-        "release/sources/upstream.yml: no record refers to this source; remove it"
-    ]
+def test_source_and_component_may_have_one_name(tmp_path: Path) -> None:
+    record = from_git()
+    for _, entry in release.git_trees(record):
+        entry["source"] = "hello"  # type: ignore[index]
+    assert list(release.load(make(tmp_path, record, source("hello")))) == ["sources/hello", "hello"]
+
+
+def test_source_that_nobody_refers_to_is_found(tmp_path: Path) -> None:
+    records = release.load(make(tmp_path, component(), source()))
+    assert release.unused(records) == ["release/sources/upstream.yml: no record refers to this source; remove it"]
+    assert release.unused(release.load(make(tmp_path, from_git(), source()))) == []
 
 
 def test_source_that_does_not_exist_is_named_with_every_place(tmp_path: Path) -> None:

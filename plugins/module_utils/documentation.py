@@ -56,7 +56,7 @@ def origin(record: Record, records: Mapping[str, Record]) -> str:
     git = sources.get("git") or {}
     names = dict.fromkeys(str(item["source"]) for kind in ("manifests", "charts") for item in git.get(kind, []))
     for name in names:
-        upstream = records[name]["git"]
+        upstream = records[release.source_key(name)]["git"]
         places.append(f"[{name}]({upstream['repository']}) at `{upstream['commit'][:12]}`")
     return ", ".join(places) or "this repository"
 

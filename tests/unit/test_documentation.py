@@ -31,7 +31,7 @@ RECORDS = {
     "top": component("top", needs=["base"], after=["middle"], profile="full", instead="set kaap_top"),
     "extra": component("extra", profile="optional", after=["absent"]),
     "probe": component("probe", profile="test"),
-    "upstream": SOURCE,
+    "sources/upstream": SOURCE,
 }
 
 

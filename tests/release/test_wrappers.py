@@ -16,7 +16,7 @@ REPLACE = re.compile(r"^\s*(?:replace\s+)?(\S+)(?:\s+v\S+)?\s+=>\s+(\S+)\s+(v\S+
 WRAPPERS = {
     name: go
     for name, record in release.load(ROOT).items()
-    if (go := record["sources"].get("packages", {}).get("go")) and go["module"] != "local" and go["dir"] == name
+    if (go := record.get("sources", {}).get("packages", {}).get("go")) and go["module"] != "local" and go["dir"] == name
 }
 # What Kubernetes requires of its own staging modules, which it replaces by directories.
 STAGING = "v0.0.0"

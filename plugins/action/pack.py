@@ -35,7 +35,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "profile": {"type": "str", "choices": ["core", "full"], "default": "core"},
                 "components": {"type": "list", "elements": "str", "default": []},
                 "overrides": {"type": "dict", "default": {}},
-                "sources": {"type": "list", "elements": "str", "default": ["packages"]},
+                "sources": {"type": "list", "elements": "str", "default": ["packages", "git"]},
                 "only": {"type": "list", "elements": "str", "default": []},
                 "images": {"type": "str", "choices": ["bundle", "upstream"], "default": "bundle"},
                 "cache_dir": {"type": "path", "required": True},

@@ -158,10 +158,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             wanted = release.select(
                 records, profile if profile in PROFILES else PROFILES[0], given.get("kaap_components") or {}
             )
-        except (release.ReleaseError, AttributeError, TypeError):
+            estimate = pack.estimate(
+                root,
+                wanted,
+                Cache(cache),
+                settings.names(given.get("kaap_pack_only")),
+                pulled=given.get("kaap_images") == "upstream",
+            )
+        except (release.ReleaseError, pack.PackError, AttributeError, TypeError):
             # What is wrong with the settings is named elsewhere, with its fix.
             return {}, 0, {}
-        estimate = pack.estimate(root, wanted, Cache(cache))
         if not estimate.missing:
             return {}, 0, {}
         minutes = max(1, round(estimate.seconds / 60))
@@ -169,6 +175,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             f"    {len(estimate.missing)} artefacts are not in the cache: about {minutes} min on two cores, "
             f"{estimate.disk_bytes / GIB:.0f} GiB of disk while packing"
         )
+        if not estimate.registries:
+            return {str(cache): estimate.disk_bytes}, estimate.memory_bytes, {}
         try:
             tool = cache / "go" / "toolchain" / gobuild.toolchain_key(root) / "go" / "bin" / "go"
             unreachable = local_host.unreachable(gobuild.pip(), tool)

@@ -32,6 +32,10 @@ BASE = {"seconds": 40, "build_bytes": 500_000_000, "output_bytes": 120_000_000, 
 TOOLCHAIN_BYTES = 350_000_000
 # Kinds of steps that download and build; the others copy.
 EXPENSIVE = {"go", "wheels", "rootfs"}
+# Kinds of steps that ask no package registry.
+ELSEWHERE = {"git", "upstream"}
+# Charts and manifests of one record.
+TEXT_BYTES = 5_000_000
 # Why a step cannot be made when no source of kaap_sources knows its kind.
 NOBODY = {
     "git": "it comes from a git repository; add git to kaap_sources",
@@ -108,12 +112,14 @@ class Estimate:
         memory_bytes: memory needed at once.
         seconds: wall time on two cores.
         missing: titles of what the cache lacks.
+        registries: whether some of it comes from package registries.
     """
 
     disk_bytes: int
     memory_bytes: int
     seconds: int
     missing: list[str]
+    registries: bool = False
 
 
 def plan(
@@ -171,13 +177,16 @@ def estimate(
             figures = records[name].get("measured", UNMEASURED)
             if not any(step.kind in EXPENSIVE for step in own):
                 cheap = {"seconds": len(own), "build_bytes": 0, "memory_bytes": BASE["memory_bytes"]}
+                if all(step.kind in ELSEWHERE for step in own):
+                    cheap["output_bytes"] = TEXT_BYTES
                 figures = {**figures, **cheap}
         disk += figures["build_bytes"] + figures["output_bytes"]
         seconds += figures["seconds"]
         memory = max(memory, figures["memory_bytes"])
     if any(s.kind == "go" for s in missing) and not toolchain_there(root, cache):
         disk += TOOLCHAIN_BYTES
-    return Estimate(disk, memory, seconds, [s.title for s in missing])
+    registries = any(step.kind not in ELSEWHERE for step in missing)
+    return Estimate(disk, memory, seconds, [s.title for s in missing], registries)
 
 
 def toolchain_there(root: Path, cache: Cache) -> bool:

@@ -21,6 +21,8 @@ NAME = re.compile(r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")
 BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
 MEMORY = re.compile(r"^[1-9][0-9]*[kmg]b?$", re.IGNORECASE)
 COMPONENT_KEYS = {"enabled": {"type": "bool"}, "provided": {"type": "bool"}, "values": {"type": "dict"}}
+# Lists that may also be given as text, separated by commas; names() takes them apart.
+COMMAS = {"kaap_only", "kaap_pack_only"}
 GIB = 1024**3
 
 
@@ -105,6 +107,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"choose from {', '.join(names)}" if names else "remove it"
 
 
+def names(value: Any) -> set[str]:
+    """Return the names of a list that may also be given as text, separated by commas."""
+    return {str(name).strip() for name in (value.split(",") if isinstance(value, str) else value or [])} - {""}
+
+
 def validate(settings: Mapping[str, Any], specs: Spec, host: Host) -> list[Problem]:
     """Return everything that is wrong, in a stable order. Nothing is changed or asked: both arguments are complete.
 
@@ -180,7 +187,7 @@ EXAMPLES = {
 def check_value(name: str, value: Any, spec: Spec) -> list[Problem]:
     """Return what is wrong with the type of a value, and of what is inside it."""
     kind = str(spec.get("type", "str"))
-    if name == "kaap_only" and isinstance(value, str):
+    if name in COMMAS and isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
     if not is_type(value, kind):
         return [Problem(name, value, f"is not {EXAMPLES[kind].partition(',')[0]}", f"give {EXAMPLES[kind]}")]

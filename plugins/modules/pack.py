@@ -27,12 +27,20 @@ options:
     description: Where artefacts are looked for, in this order.
     type: list
     elements: str
-    default: [packages]
+    default: [packages, git]
   only:
-    description: Kinds of content, of C(binaries), C(images), C(charts), C(manifests) and C(rootfs); all when empty.
+    description:
+      - Kinds of content, of C(binaries), C(images), C(charts), C(manifests) and C(rootfs); all when empty. The commands
+        that render come with charts and manifests. C(tools) is everything of the tools, whatever else is wanted.
     type: list
     elements: str
+    choices: [binaries, images, charts, manifests, rootfs, tools]
     default: []
+  images:
+    description: With V(upstream), nodes pull images that the release does not assemble themselves; they are not packed.
+    type: str
+    choices: [bundle, upstream]
+    default: bundle
   cache_dir:
     description: The cache, shared by all clones and inventories of a user.
     type: path

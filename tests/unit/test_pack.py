@@ -20,7 +20,7 @@ from ansible_collections.infn.kaap.plugins.module_utils.package_source import Un
 from ansible_collections.infn.kaap.plugins.module_utils.registry_clients import CommandError
 from ansible_collections.infn.kaap.plugins.module_utils.steps import Step
 
-from tests.unit.release_tree import ROOT, component, make
+from tests.unit.release_tree import ROOT, component, from_git, make, source
 
 
 class FakeSource:
@@ -285,3 +285,72 @@ def test_clean_removes_go_caches_only(tmp_path: Path) -> None:
     assert pack.clean(cache) == 5
     assert not (tmp_path / "go/mod").exists()
     assert (tmp_path / "go/toolchain").is_dir()
+
+
+def test_charts_bring_the_commands_that_render_and_tools_come_whole(
+    tmp_path: Path, use: Callable[..., dict[str, FakeSource]]
+) -> None:
+    use(packages={})
+    record = component()
+    record["sources"]["packages"]["go"]["binaries"][0]["renders"] = True
+    tool = {
+        key: value for key, value in component(name="tool", images=[]).items() if key not in {"namespace", "render"}
+    }
+    root = make(tmp_path / "a", record, {**tool, "kind": "tool"})
+    result = run(root, tmp_path / "cache", only={"charts"})
+    assert {(a["component"], a["kind"]) for a in result.artefacts} == {
+        ("hello", "chart"),
+        ("hello", "binary"),
+        ("tool", "chart"),
+    }
+    result = run(root, tmp_path / "cache", only={"tools"})
+    assert {(a["component"], a["kind"]) for a in result.artefacts} == {("tool", "chart"), ("tool", "binary")}
+
+
+def test_command_keeps_its_key_when_it_is_marked_as_rendering(tmp_path: Path) -> None:
+    record = component()
+    before = set(pack.plan(make(tmp_path / "a", record), {"hello": record})[0])
+    record["sources"]["packages"]["go"]["binaries"][0]["renders"] = True
+    assert set(pack.plan(make(tmp_path / "b", record), {"hello": record})[0]) == before
+
+
+UPSTREAM: dict[str, Any] = {"name": "docker.io/acme/other", "tag": "v1"}
+
+
+def test_image_of_upstream_cannot_be_had_unless_nodes_pull_it(
+    tmp_path: Path, use: Callable[..., dict[str, FakeSource]]
+) -> None:
+    use(packages={})
+    root = make(tmp_path / "a", component(images=[UPSTREAM]))
+    with pytest.raises(pack.PackError) as caught:
+        run(root, tmp_path / "cache")
+    (problem,) = caught.value.problems
+    assert problem.startswith("image docker.io/acme/other:v1: KaaP does not assemble this image")
+    assert "set kaap_images to upstream" in problem
+    assert {a["kind"] for a in run(root, tmp_path / "cache", pulled=True).artefacts} == {"binary", "chart"}
+
+
+def test_image_that_another_record_assembles_is_not_upstreams(
+    tmp_path: Path, use: Callable[..., dict[str, FakeSource]]
+) -> None:
+    use(packages={})
+    same = {"name": "docker.io/example/hello", "tag": "v1.2.3"}
+    root = make(tmp_path / "a", component(), component(name="user", images=[same]))
+    images = [a for a in run(root, tmp_path / "cache").artefacts if a["kind"] == "image"]
+    assert [image["component"] for image in images] == ["hello"]
+
+
+def test_what_comes_from_git_asks_no_package_registry_and_takes_little(tmp_path: Path) -> None:
+    made = from_git(images=[])
+    made["sources"].pop("packages")
+    made["render"] = {"manifests": ["all"]}
+    root = make(tmp_path / "a", made, source())
+    found = pack.estimate(root, release.load(root), Cache(tmp_path / "cache"))
+    assert found == pack.Estimate(pack.TEXT_BYTES, pack.BASE["memory_bytes"], 1, found.missing, registries=False)
+    assert pack.estimate(make(tmp_path / "b"), release.load(tmp_path / "b"), Cache(tmp_path / "c")).registries
+
+
+def test_source_that_is_not_asked_for_is_named(tmp_path: Path) -> None:
+    root = make(tmp_path / "a", from_git(images=[]), source())
+    with pytest.raises(pack.PackError, match="it comes from a git repository; add git to kaap_sources"):
+        run(root, tmp_path / "cache", only={"manifests"})

@@ -108,6 +108,7 @@ def test_all_problems_are_told_at_once() -> None:
     "changes",
     [
         {"kaap_only": "minio, kueue"},
+        {"kaap_pack_only": "charts, manifests"},
         {"kaap_only": ["minio"]},
         {"kaap_host_port_base": "20000", "kaap_node_cpus": "2", "kaap_remat_seed": "7"},
         {"kaap_components": {"istio": {"enabled": True}}},

@@ -161,7 +161,11 @@ def direct_needs(levels: Sequence[Sequence[Record]]) -> list[tuple[str, str]]:
 def picture(records: Mapping[str, Record]) -> str:
     """The architecture as SVG: a row of boxes for each wave, an arrow from each component to those that need it."""
     wanted = components(records)
-    levels = waves.waves(wanted)
+    present = {each["name"] for each in wanted}
+    levels = waves.waves(
+        {**each, "needs": [*(each.get("needs") or []), *(n for n in each.get("after") or [] if n in present)]}
+        for each in wanted
+    )
     places: dict[str, tuple[int, int]] = {}
     labels = []
     top = MARGIN

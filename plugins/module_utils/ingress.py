@@ -132,7 +132,10 @@ def service_spec(ingress: Mapping[str, Any], ports: Mapping[int, int]) -> Object
     if kind != "ClusterIP":
         # Any node may be asked, wherever the gateway's pod runs.
         spec["externalTrafficPolicy"] = "Cluster"
-        spec["ports"] = [{"port": int(port), "nodePort": int(node)} for port, node in ports.items() if node]
+        # Port and protocol say which entry is meant: a merge leaves one without a protocol aside.
+        spec["ports"] = [
+            {"port": int(port), "protocol": "TCP", "nodePort": int(node)} for port, node in ports.items() if node
+        ]
     return spec
 
 
@@ -283,6 +286,30 @@ def dex_config(dex: Mapping[str, Any], oidc: Mapping[str, Any], domain: str, sec
             }
         ],
     }
+
+
+def serving_ingress(domain: str) -> str:
+    """KServe's ways in beside Knative: serverless models through Kubeflow's gateway, the others through ours.
+
+    :param domain: DNS name of the platform. A model is reached by path, so that one name and one certificate suffice.
+    :returns: JSON, for the key ``ingress`` of KServe's ConfigMap.
+    """
+    return json.dumps(
+        {
+            "enableGatewayApi": True,
+            "kserveIngressGateway": "kaap-gateway/kaap",
+            "ingressGateway": "kubeflow/kubeflow-gateway",
+            "localGateway": "knative-serving/knative-local-gateway",
+            "localGatewayService": "knative-local-gateway.istio-system.svc.cluster.local",
+            "ingressClassName": "istio",
+            "ingressDomain": domain,
+            "domainTemplate": "{{ .Name }}-{{ .Namespace }}.{{ .IngressDomain }}",
+            "pathTemplate": "/serving/{{ .Namespace }}/{{ .Name }}",
+            "urlScheme": "https",
+            "disableIstioVirtualHost": False,
+            "disableIngressCreation": False,
+        }
+    )
 
 
 def _cluster_issuer(name: str, spec: Object) -> Object:

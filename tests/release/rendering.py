@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import jinja2.nativetypes
-from ansible_collections.infn.kaap.plugins.module_utils import deployment, openapi, release
+from ansible_collections.infn.kaap.plugins.module_utils import deployment, ingress, openapi, release
 from ansible_collections.infn.kaap.plugins.module_utils.queues import queue_objects
 from ansible_collections.infn.kaap.plugins.module_utils.render import Rendered, Renderer
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = jinja2.nativetypes.NativeEnvironment()
 ENVIRONMENT.filters["infn.kaap.queue_objects"] = queue_objects
+ENVIRONMENT.filters["infn.kaap.serving_ingress"] = ingress.serving_ingress
 # What a deployment's own values look like; which ones does not matter to what is rendered.
 SECRETS = {"minio-root": {"rootUser": "user", "rootPassword": "password"}, "envoy-oidc-hmac": {"hmac-secret": "hmac"}}
 CONTEXT: dict[str, Any] = {
+    "component_enabled": [],
     "component_node_ports": dict(deployment.NODE_PORTS),
     "component_secrets": SECRETS,
     "component_ca": "-----BEGIN CERTIFICATE-----\n",

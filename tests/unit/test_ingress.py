@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from typing import Any
 
@@ -86,7 +87,10 @@ def test_node_ports_and_addresses_of_a_gateway() -> None:
     settings = {"service_type": "NodePort", "external_addresses": ["192.0.2.7"]}
     spec = ingress.service_spec(settings, {80: 32080, 443: 32443})
     assert spec["type"] == "NodePort"
-    assert spec["ports"] == [{"port": 80, "nodePort": 32080}, {"port": 443, "nodePort": 32443}]
+    assert [(entry["port"], entry["protocol"], entry["nodePort"]) for entry in spec["ports"]] == [
+        (80, "TCP", 32080),
+        (443, "TCP", 32443),
+    ]
     assert spec["externalIPs"] == ["192.0.2.7"]
 
 
@@ -153,3 +157,14 @@ def test_connectors_and_users_of_dex_are_taken_as_they_are() -> None:
 def test_a_dex_that_lets_nobody_in_is_refused() -> None:
     with pytest.raises(ingress.IngressError, match="lets nobody log in"):
         ingress.dex_config({}, {"issuer": ""}, "d", {"client": "c"})
+
+
+def test_models_are_reached_by_path_over_https() -> None:
+    settings = json.loads(ingress.serving_ingress("kaap.example.org"))
+    assert (settings["ingressDomain"], settings["urlScheme"]) == ("kaap.example.org", "https")
+    # Go templates of KServe's own: they reach it as they are.
+    assert settings["pathTemplate"] == "/serving/{{ .Namespace }}/{{ .Name }}"
+    assert (settings["ingressGateway"], settings["kserveIngressGateway"]) == (
+        "kubeflow/kubeflow-gateway",
+        "kaap-gateway/kaap",
+    )

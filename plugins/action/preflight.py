@@ -103,6 +103,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 tuple(record.get("needs") or ()),
                 tuple(record.get("after") or ()),
                 str(record.get("replaced_by") or ""),
+                str(record["namespace"]),
             )
             for key, record in records.items()
             if record["kind"] == "component"
@@ -128,6 +129,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             components=components,
             use_cases={key: tuple(needs) for key, needs in arguments["use_cases"].items()},
             release_problems=broken,
+            unreadable=unreadable(given),
             unreachable=unreachable,
             living=self._living(facts, name, embedded, known),
             node_cidr=facts["node_cidr"],
@@ -183,6 +185,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         except registry_clients.CommandError as problem:
             unreachable = {"pip": (f"cannot be asked: {problem}", "install python3-venv, which brings pip")}
         return {str(cache): estimate.disk_bytes}, estimate.memory_bytes, unreachable
+
+
+def unreadable(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the files that settings name and that cannot be used, and why."""
+    oidc = given.get("kaap_oidc")
+    path = oidc.get("client_secret_file") if isinstance(oidc, Mapping) else None
+    if not isinstance(path, str) or not path:
+        return {}
+    why = local_host.secret_file_fault(Path(path))
+    return {path: why} if why else {}
 
 
 def machines(variables: Mapping[str, Any]) -> tuple[settings.Machine, ...]:

@@ -280,3 +280,14 @@ def last_words(output: str) -> str:
     lines = [line.strip()[:MOST_WORDS] for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith(("e:", "error", "go:"))]
     return (errors or lines or ["it failed without a word"])[-1]
+
+
+def secret_file_fault(path: Path) -> str:
+    """Return why a file cannot be used as a secret; empty when it can."""
+    try:
+        content = path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as problem:
+        return f"cannot be read: {getattr(problem, 'strerror', None) or problem}"
+    if not content:
+        return "is empty"
+    return "can be read by others than its owner" if path.stat().st_mode & 0o077 else ""

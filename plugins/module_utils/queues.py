@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.infn.kaap.plugins.module_utils.namespaces import WORKLOADS_LABEL
+
 API = "kueue.x-k8s.io/v1beta2"
 # An object with this annotation outlives the component that made it: people put their own things into it.
 KEEP = "kaap.infn.it/keep"
@@ -26,7 +28,7 @@ def queue_objects(queues: Mapping[str, Any]) -> list[dict[str, Any]]:
     clusters: list[dict[str, Any]] = []
     for entry in queues.get("cluster_queues") or []:
         _known(entry["flavor"], known_flavors, f"cluster_queues.{entry['name']}.flavor", "resource_flavors")
-        clusters.append(_cluster_queue(entry))
+        clusters.append(cluster_queue(entry))
     known_clusters = [queue["metadata"]["name"] for queue in clusters]
     locals_: list[dict[str, Any]] = []
     for entry in queues.get("local_queues") or []:
@@ -40,7 +42,11 @@ def queue_objects(queues: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     namespaces = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "annotations": {KEEP: "true"}}}
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": {WORKLOADS_LABEL: "true"}, "annotations": {KEEP: "true"}},
+        }
         for name in sorted({queue["metadata"]["namespace"] for queue in locals_})
     ]
     return [*namespaces, *flavors, *clusters, *locals_]
@@ -60,7 +66,7 @@ def _flavor(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {"apiVersion": API, "kind": "ResourceFlavor", "metadata": {"name": entry["name"]}, "spec": spec}
 
 
-def _cluster_queue(entry: Mapping[str, Any]) -> dict[str, Any]:
+def cluster_queue(entry: Mapping[str, Any]) -> dict[str, Any]:
     quotas = entry["quotas"]
     spec: dict[str, Any] = {
         "namespaceSelector": {},

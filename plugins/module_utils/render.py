@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.infn.kaap.plugins.module_utils import outside, targets
+from ansible_collections.infn.kaap.plugins.module_utils import namespaces, outside, targets
 from ansible_collections.infn.kaap.plugins.module_utils.kube import Catalogue, resources_of_crd
 
 Object = dict[str, Any]
@@ -365,6 +365,8 @@ def clean(obj: Object, component: str) -> Object:
         if key not in {"creationTimestamp", "managedFields", "resourceVersion", "uid", "generation"}
         and not (value is None and key in {"annotations", "labels", "namespace"})
     }
+    if cleaned["kind"] == "Namespace":
+        metadata["labels"] = namespaces.secured(cleaned, namespaces.load())
     metadata["labels"] = {**(metadata.get("labels") or {}), MANAGED_LABEL: "kaap", COMPONENT_LABEL: component}
     cleaned["metadata"] = metadata
     if cleaned["kind"] == "Secret" and "stringData" in cleaned:

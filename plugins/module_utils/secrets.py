@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import string
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import yaml
 
 ALPHABET = string.ascii_letters + string.digits
 
-# A wanted secret maps each key to {"value": x}, which is fixed, or {"length": n}, which is generated.
+# A wanted secret maps each key to {"value": x}, which is fixed, or {"length": n}, which is generated. A generated one
+# may name its "holders", the people who know it: when one of them is not among them any more, it is generated anew.
 # Release records write their `secrets` this way.
-Wanted = dict[str, dict[str, dict[str, Any]]]
+Wanted = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def directory(state_dir: str) -> Path:
@@ -36,19 +38,25 @@ def read_all(state_dir: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def complete(present: dict[str, str], wanted: dict[str, dict[str, Any]]) -> dict[str, str]:
+def complete(present: Mapping[str, str], wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return the wanted secret: fixed values as given, generated ones as they were or new.
 
-    Keys that are no longer wanted are dropped.
+    Keys that are no longer wanted are dropped. Holders are kept beside their key, in ``<key>_holders``.
     """
     result = {}
     for key, rule in wanted.items():
+        known = present.get(key)
+        if "holders" in rule:
+            holders = sorted(str(holder) for holder in rule["holders"])
+            if set(filter(None, present.get(f"{key}_holders", "").split("\n"))) - set(holders):
+                known = None
+            result[f"{key}_holders"] = "\n".join(holders)
         # str(): Ansible's strings carry tags, which YAML cannot write.
         if "value" in rule:
             result[str(key)] = str(rule["value"])
         else:
             new = "".join(secrets.choice(ALPHABET) for _ in range(int(rule["length"])))
-            result[str(key)] = present.get(key) or new
+            result[str(key)] = known or new
     return result
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.infn.kaap.plugins.module_utils import cidr, pipelines, waves
+from ansible_collections.infn.kaap.plugins.module_utils import cidr, pipelines, tenancy_rules, waves
 
 Spec = Mapping[str, Any]
 PREFIX = "kaap_"
@@ -48,6 +48,7 @@ class Component:
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     replaced_by: str = ""
+    namespace: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Host:
     :ivar needed_memory: bytes that deploying needs; 0 when the deployment runs already
     :ivar needed_disk: by directory, bytes that deploying needs there
     :ivar free_disk: by directory, bytes free there
+    :ivar unreadable: files that a setting names and that cannot be used, and why
     :ivar unreachable: by client (pip, go, apt), what is wrong with its registry, and the fix
     :ivar living: by setting, the networks that the deployment's cluster was made with; none where there is no cluster
     """
@@ -85,6 +87,7 @@ class Host:
     components: Mapping[str, Component] = field(default_factory=dict)
     use_cases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     release_problems: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     unreachable: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     living: Mapping[str, str] = field(default_factory=dict)
     node_cidr: str = ""
@@ -133,6 +136,7 @@ def validate(settings: Mapping[str, Any], specs: Spec, host: Host) -> list[Probl
         check_object_store,
         check_stores,
         check_queues,
+        check_tenants,
         check_host,
         check_release,
     )
@@ -455,6 +459,20 @@ def check_queues(settings: Mapping[str, Any], _host: Host) -> list[Problem]:
                 where = f"kaap_queues.{kind}[{index}].{key}"
                 problems.append(Problem(where, entry.get(key), "is not declared", nearest(str(entry.get(key)), known)))
     return problems
+
+
+def check_tenants(settings: Mapping[str, Any], host: Host) -> list[Problem]:
+    """Tenants, groups and the identity provider: see :mod:`module_utils.tenancy_rules`."""
+    taken = {component.namespace: f"component {name}" for name, component in host.components.items()}
+    queues = settings.get("kaap_queues") or {}
+    taken.update({str(each.get("namespace")): "kaap_queues" for each in queues.get("local_queues") or []})
+    records = [{"name": name, **vars(component)} for name, component in host.components.items()]
+    try:
+        profile = "core" if settings.get("kaap_profile") == "core" else "full"
+        enabled = waves.choose(records, profile, settings.get("kaap_components")).enabled
+    except waves.WaveError:
+        enabled = []  # told by check_components
+    return [Problem(*fault) for fault in tenancy_rules.faults(settings, enabled, taken, host.unreadable)]
 
 
 def check_host(settings: Mapping[str, Any], host: Host) -> list[Problem]:

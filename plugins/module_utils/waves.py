@@ -88,7 +88,8 @@ def choose(
 ) -> Selection:
     """The components that a deployment wants, whether or not they fit together.
 
-    :param records: all components of the release; of each only name, profile, needs, after and replaced_by are read.
+    :param records: all components of the release; of each only name, profile, needs, after, last and replaced_by are
+        read.
     :param profile: ``core`` or ``full``.
     :param overrides: per component ``{enabled: bool, provided: bool}``; more keys are allowed and ignored here.
     :raises WaveError: for an unknown profile or component, and for one that is provided and switched off.
@@ -121,6 +122,8 @@ def choose(
         needed = [replaced.get(need, need) for need in record.get("needs") or []]
         unmet += [(name, need) for need in needed if need not in there]
         later = ({replaced.get(other, other) for other in record.get("after") or []} & there) - {name}
+        if record.get("last"):
+            later |= {str(other["name"]) for other in wanted if not other.get("last")}
         needs[name] = tuple(sorted({*needed, *later} - provided))
     return Selection(wanted, tuple(sorted(provided)), needs, tuple(unmet))
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import jinja2.nativetypes
+from ansible_collections.infn.kaap.plugins.filter.network_policies import network_policies
+from ansible_collections.infn.kaap.plugins.filter.tenancy_objects import tenancy_objects
 from ansible_collections.infn.kaap.plugins.module_utils import deployment, ingress, openapi, release
 from ansible_collections.infn.kaap.plugins.module_utils.queues import queue_objects
 from ansible_collections.infn.kaap.plugins.module_utils.render import Rendered, Renderer
@@ -15,13 +17,24 @@ ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = jinja2.nativetypes.NativeEnvironment()
 ENVIRONMENT.filters["infn.kaap.queue_objects"] = queue_objects
 ENVIRONMENT.filters["infn.kaap.serving_ingress"] = ingress.serving_ingress
+ENVIRONMENT.filters["infn.kaap.tenancy_objects"] = tenancy_objects
+ENVIRONMENT.filters["infn.kaap.network_policies"] = network_policies
 # What a deployment's own values look like; which ones does not matter to what is rendered.
-SECRETS = {"minio-root": {"rootUser": "user", "rootPassword": "password"}, "envoy-oidc-hmac": {"hmac-secret": "hmac"}}
+SECRETS = {
+    "minio-root": {"rootUser": "user", "rootPassword": "password"},
+    "envoy-oidc-hmac": {"hmac-secret": "hmac"},
+    "minio-user-tenant-astro": {"access_key": "tenant-astro", "secret_key": "secret"},
+}
 CONTEXT: dict[str, Any] = {
     "component_enabled": [],
     "component_node_ports": dict(deployment.NODE_PORTS),
     "component_secrets": SECRETS,
     "component_ca": "-----BEGIN CERTIFICATE-----\n",
+    "component_enabled": ["kueue", "minio"],
+    "component_namespaces": {"minio": "minio", "metrics-server": "kube-system"},
+    "component_networks": {"pods": "10.244.0.0/16", "services": "10.96.0.0/16", "nodes": "10.89.0.0/24"},
+    "kaap_groups": [{"name": "night", "members": ["nina@example.org"]}],
+    "kaap_tenants": [{"name": "astro", "owner": "ada@example.org", "groups": ["night"], "quota": {"cpu": 4, "gpu": 1}}],
     "kaap_queues": {
         "resource_flavors": [{"name": "default"}],
         "cluster_queues": [{"name": "shared", "flavor": "default", "quotas": {"cpu": 2, "memory": "8Gi"}}],

@@ -67,3 +67,17 @@ def test_a_broken_file_is_named_without_its_content(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"x\.yml does not hold a mapping") as caught:
         secrets.read_all(str(tmp_path))
     assert "hunter2" not in str(caught.value)
+
+
+def test_who_leaves_takes_no_key_along(tmp_path: Path) -> None:
+    """One who comes may have the key that there is; when one goes, the others get a new one."""
+
+    def key(*holders: str) -> str:
+        secrets.ensure(str(tmp_path), {"tenant": {"secret_key": {"length": 40, "holders": holders}}})
+        return secrets.read_all(str(tmp_path))["tenant"]["secret_key"]
+
+    first = key("ada", "bob")
+    assert key("bob", "ada") == first
+    assert key("ada", "bob", "group /x y") == first
+    second = key("ada", "group /x y")
+    assert second != first and key("ada", "group /x y") == second

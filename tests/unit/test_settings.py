@@ -44,6 +44,9 @@ def host(**changes: Any) -> Host:
     """Return a machine on which the defaults work, with changes."""
     facts = {**GOOD, **changes}
     facts["machines"] = tuple(Machine(name, address, tuple(groups)) for name, address, groups in facts["machines"])
+    facts["components"] = {
+        name: Component(**each) if isinstance(each, dict) else each for name, each in facts["components"].items()
+    }
     for name in ("networks", "release_problems"):
         facts[name] = tuple(tuple(entry) if isinstance(entry, list) else entry for entry in facts.get(name, ()))
     return Host(**facts)

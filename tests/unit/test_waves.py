@@ -150,3 +150,13 @@ def test_values_are_laid_over_the_first_chart() -> None:
 def test_values_without_a_chart_are_refused() -> None:
     with pytest.raises(waves.WaveError, match=r"kaap_components\.x\.values: this component has no chart"):
         waves.with_values({"name": "x", "render": {}}, {"a": 1})
+
+
+def test_last_comes_after_all_others() -> None:
+    records: list[dict[str, Any]] = [
+        {**record("a"), "last": True},
+        record("b"),
+        record("c", "b"),
+        {**record("d"), "last": True},
+    ]
+    assert waves.order(waves.choose(records, "core")) == [["b"], ["c"], ["a", "d"]]

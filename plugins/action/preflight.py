@@ -16,6 +16,7 @@ from ansible_collections.infn.kaap.plugins.module_utils import (
     living,
     local_host,
     pack,
+    pod_network,
     registry_clients,
     release,
     settings,
@@ -157,9 +158,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return {}, 0, {}
         profile = str(given.get("kaap_profile"))
         try:
-            wanted = release.select(
-                records, profile if profile in PROFILES else PROFILES[0], given.get("kaap_components") or {}
-            )
+            changes = pod_network.switched(given.get("kaap_components") or {}, str(given.get("kaap_cni")))
+            wanted = release.select(records, profile if profile in PROFILES else PROFILES[0], changes)
             estimate = pack.estimate(
                 root,
                 wanted,

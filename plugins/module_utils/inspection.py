@@ -111,7 +111,8 @@ class Inspector:
             found += self.component(name, record)
         extra: dict[str, Callable[[], list[Check]]] = {
             "metrics-server": self.metrics,
-            "local-path": self.storage,
+            "local-path": partial(self.storage, "local-path"),
+            "longhorn": partial(self.storage, "longhorn"),
             "gateway": self.gateway,
             "minio": self.minio,
             "kueue": self.queues,
@@ -192,9 +193,9 @@ class Inspector:
         figures = ", ".join(f"{item['metadata']['name']} {item['usage']['cpu']}" for item in items if item.get("usage"))
         return demand(verdict, f"CPU in use: {figures}")
 
-    def storage(self) -> list[Check]:
-        """Checks of storage."""
-        return [Check("local-path", "there is one default storage class", "the storage classes", self._classes)]
+    def storage(self, component: str) -> list[Check]:
+        """Checks of storage, in the name of the component that gives it."""
+        return [Check(component, "there is one default storage class", "the storage classes", self._classes)]
 
     def _classes(self) -> str:
         classes, _ = self.client.list(STORAGE_CLASS)

@@ -27,9 +27,16 @@ CONFIG_ANNOTATION = "kaap.infn.it/config"
 HOOK_ANNOTATION = "helm.sh/hook"
 # Namespaces that belong to the cluster: a component may put objects into them but neither makes nor removes them.
 SYSTEM_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease", "kaap-system"})
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 ALL = "all.yaml"
 PLACEHOLDER_BUNDLES = frozenset({"", "Cg==", "Cgo="})
+
+
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as Kubernetes reads it, where a lone ``=`` is text; YAML 1.1 gave it a meaning that nobody implements."""
+
+
+Loader.add_constructor("tag:yaml.org,2002:value", lambda _loader, node: node.value)
+LOADER: Any = Loader
 
 
 class RenderError(Exception):

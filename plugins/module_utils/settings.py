@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.infn.kaap.plugins.module_utils import cidr, pipelines, tenancy_rules, waves
+from ansible_collections.infn.kaap.plugins.module_utils import cidr, gpu, pipelines, pod_network, tenancy_rules, waves
 
 Spec = Mapping[str, Any]
 PREFIX = "kaap_"
@@ -24,6 +24,8 @@ COMPONENT_KEYS = {"enabled": {"type": "bool"}, "provided": {"type": "bool"}, "va
 # Lists that may also be given as text, separated by commas; names() takes them apart.
 COMMAS = {"kaap_only", "kaap_pack_only"}
 GIB = 1024**3
+LIVING_FAULT = "is not {}, with which this cluster was made"
+LIVING_FIX = "set it back, or run scripts/destroy first, which takes the cluster's data too"
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,8 @@ def validate(settings: Mapping[str, Any], specs: Spec, host: Host) -> list[Probl
         check_ports,
         check_machines,
         check_components,
+        check_longhorn,
+        check_gpu,
         check_object_store,
         check_stores,
         check_queues,
@@ -280,15 +284,18 @@ def check_living(settings: Mapping[str, Any], host: Host) -> list[Problem]:
     """Networks that a cluster cannot change any more: certificates, etcd and every container hold them."""
     problems = []
     for name, made_with in host.living.items():
+        if name == "kaap_cni":
+            # Pods that run keep the addresses and routes of the network that they were started in.
+            if settings.get(name) != made_with:
+                problems.append(Problem(name, settings.get(name), LIVING_FAULT.format(made_with), LIVING_FIX))
+            continue
         value = settings.get(name) or (host.node_cidr if name == "kaap_node_cidr" else None)
         try:
             if value is None or cidr.parse(value) == cidr.parse(made_with):
                 continue
         except cidr.CidrError:
             continue  # check_networks names it
-        fault = f"is not {made_with}, with which this cluster was made"
-        fix = "set it back, or run scripts/destroy first, which takes the cluster's data too"
-        problems.append(Problem(name, value, fault, fix))
+        problems.append(Problem(name, value, LIVING_FAULT.format(made_with), LIVING_FIX))
     return problems
 
 
@@ -359,8 +366,16 @@ def check_components(settings: Mapping[str, Any], host: Host) -> list[Problem]:
         if name not in host.components:
             problems.append(Problem(where, change, "is not a component", nearest(name, host.components)))
         problems += check_value(where, change, {"type": "dict", "options": COMPONENT_KEYS})
+    if "enabled" in (changes.get(pod_network.COMPONENT) or {}):
+        fault, fix = (
+            "is switched by kaap_cni",
+            f"take enabled out and set kaap_cni to {pod_network.COMPONENT} or reference",
+        )
+        problems.append(Problem(f"kaap_components.{pod_network.COMPONENT}", changes[pod_network.COMPONENT], fault, fix))
     if problems:
         return problems
+    if pod_network.COMPONENT in host.components:
+        changes = pod_network.switched(changes, str(settings.get("kaap_cni")))
     records = [{"name": name, **vars(component)} for name, component in host.components.items()]
     try:
         chosen = waves.choose(records, "core" if settings.get("kaap_profile") == "core" else "full", changes)
@@ -372,6 +387,53 @@ def check_components(settings: Mapping[str, Any], host: Host) -> list[Problem]:
         problems.append(Problem(f"kaap_components.{need}", "disabled", f"is needed by {name}", fix))
     enabled = set(chosen.enabled)
     return problems + check_only(settings, host, set(chosen.names)) + check_use_cases(settings, host, enabled)
+
+
+def check_longhorn(settings: Mapping[str, Any], host: Host) -> list[Problem]:
+    """Replicas that find no place, a directory that is none, and a backup target that cannot be opened."""
+    problems = []
+    workers = [machine for machine in host.machines if "kaap_workers" in machine.groups]
+    nodes = len(workers or host.machines)
+    replicas = int(settings.get("kaap_longhorn_replicas") or 0)
+    if replicas < 0 or (nodes and replicas > nodes):
+        fault = "is no number of copies" if replicas < 0 else f"copies find no place on {nodes} nodes that hold volumes"
+        problems.append(Problem("kaap_longhorn_replicas", replicas, fault, f"give 0 to {nodes or 3}; 0 computes it"))
+    path = settings.get("kaap_longhorn_data_path")
+    if path is not None and not (path.startswith("/") and path.strip("/")):
+        problems.append(Problem("kaap_longhorn_data_path", path, "is no directory for volumes", "give a path below /"))
+    backup = settings.get("kaap_longhorn_backup") or {}
+    if not backup.get("bucket"):
+        return problems
+    where = "kaap_longhorn_backup"
+    if not BUCKET.match(backup["bucket"]):
+        fix = "use 3 to 63 lower-case letters, digits and hyphens"
+        problems.append(Problem(f"{where}.bucket", backup["bucket"], "is no bucket name", fix))
+    if backup["endpoint"]:
+        if not re.match(r"^https?://[^/ ]+$", backup["endpoint"]):
+            fault, fix = "is no S3 service", "give it as https://HOST or https://HOST:PORT"
+            problems.append(Problem(f"{where}.endpoint", backup["endpoint"], fault, fix))
+        if not Path(backup["credentials_file"]).is_file():
+            fix = "name a YAML file on this machine with access_key and secret_key"
+            problems.append(Problem(f"{where}.credentials_file", backup["credentials_file"], "is not there", fix))
+        return problems
+    for variable, name in (("kaap_minio_buckets", backup["bucket"]), ("kaap_minio_users", "longhorn")):
+        if name not in {entry["name"] for entry in settings.get(variable) or []}:
+            fix = f"declare {name} in {variable}, or give the endpoint of another store"
+            problems.append(Problem(f"{where}.bucket", backup["bucket"], f"needs {name}, which is not declared", fix))
+    return problems
+
+
+def check_gpu(settings: Mapping[str, Any], _host: Host) -> list[Problem]:
+    """A way to share GPUs that there is not."""
+    value = settings.get("kaap_gpu_sharing")
+    if value is None:
+        return []
+    try:
+        gpu.sharing(value)
+    except gpu.GpuError as error:
+        fault, _, fix = str(error).removeprefix(f"{value!r} ").partition("; ")
+        return [Problem("kaap_gpu_sharing", value, fault, fix)]
+    return []
 
 
 def check_use_cases(settings: Mapping[str, Any], host: Host, enabled: set[str]) -> list[Problem]:

@@ -194,6 +194,16 @@ def test_route(template: Template) -> None:
     assert spec["rules"] == [{"backendRefs": [{"name": "docs", "port": 80}], "timeouts": {"request": "0s"}}]
 
 
+def test_base_path(template: Template) -> None:
+    """The pages know it, and the route takes it away; without one nothing is said."""
+    objects = template(route=ROUTE, basePath="/ask")
+    assert (env(objects)["GRADIO_ROOT_PATH"], env(objects)["GR_FILE_ROOT_PATH"]) == ("/ask", "/ask")
+    (rule,) = objects["HTTPRoute", "docs"]["spec"]["rules"]
+    assert rule["matches"] == [{"path": {"type": "PathPrefix", "value": "/ask"}}]
+    assert rule["filters"][0]["urlRewrite"]["path"] == {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
+    assert "GRADIO_ROOT_PATH" not in env(template())
+
+
 def test_network_policy(template: Template) -> None:
     """In from the gateway, out to names and models: documents go nowhere else."""
     objects = template(networkPolicy={"clients": ["gate"], "models": ["llm"], "modelsPort": 8081})

@@ -62,6 +62,24 @@ def test_kubeadm_s_own_config_map_tells_them_too() -> None:
     assert living.of_configuration({"data": {}}) == {} == living.of_configuration({})
 
 
+def test_the_pod_network_is_remembered_with_the_control_plane(kubernetes: Path) -> None:
+    """Role cni writes it there, under this name."""
+    tasks = Path(__file__).parents[2] / "roles/cni/vars/main.yml"
+    assert yaml.safe_load(tasks.read_text())["_cni_mark"] == f"/etc/kubernetes/{living.NETWORK_MARK}"
+    (kubernetes / living.NETWORK_MARK).write_text("calico\n")
+    assert living.of_control_plane(kubernetes) == {**NETWORKS, "kaap_cni": "calico"}
+
+
+def test_the_pod_network_of_machines_elsewhere() -> None:
+    """Calico shows itself; where no node is ready, a stopped run had not come to it yet."""
+    ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    waiting = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+    assert living.of_nodes([ready], calico=True) == {"kaap_cni": "calico"}
+    assert living.of_nodes([waiting], calico=True) == {"kaap_cni": "calico"}
+    assert living.of_nodes([waiting, ready], calico=False) == {"kaap_cni": "reference"}
+    assert living.of_nodes([waiting, {}], calico=False) == {}
+
+
 def test_a_cluster_that_does_not_answer_tells_nothing(tmp_path: Path) -> None:
     """Neither a missing kubeconfig nor a broken one stops a run here: the phase cluster says what is wrong."""
     assert living.of_cluster(tmp_path / "kubeconfig") == {}

@@ -41,6 +41,12 @@ def crd(name: str = "widgets.example.org") -> Object:
     }
 
 
+def test_a_lone_equals_sign_is_text() -> None:
+    """Prometheus' CRDs list the operators of a matcher, and YAML 1.1 has a type of its own for this one."""
+    (found,) = render.parse("apiVersion: v1\nkind: ConfigMap\noperators:\n  - =\n  - '!='\n", "test")
+    assert found["operators"] == ["=", "!="]
+
+
 def test_documents_lists_and_empty_ones() -> None:
     text = "---\n# nothing\n---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: A}\n"
     text += "---\napiVersion: v1\nkind: B\n"

@@ -119,12 +119,30 @@ def test_all_problems_are_told_at_once() -> None:
         {"kaap_components": {"minio": {"enabled": False}}, "kaap_use_cases": []},
         {"kaap_node_memory": "6g", "kaap_node_cpus": 1.5},
         {"kaap_pod_cidr": "192.168.0.0/23"},
+        {"kaap_gpu_sharing": "mig:1g.10gb"},
+        {"kaap_longhorn_replicas": 1},
     ],
     ids=str,
 )
 def test_sound_changes_pass(changes: dict[str, Any]) -> None:
     """What should work is not refused; text from the command line counts as the number it spells."""
     assert problems(changes) == []
+
+
+NETWORK = {"components": {"calico": Component(profile="optional")}, "use_cases": {"remat": ()}}
+
+
+def test_the_pod_network_switches_its_component() -> None:
+    """A run can be limited to it when it is chosen, and only then."""
+    assert problems({"kaap_cni": "calico", "kaap_only": ["calico"]}, NETWORK) == []
+    (found,) = problems({"kaap_only": ["calico"]}, NETWORK)
+    assert found.startswith("kaap_only: `calico` is disabled")
+
+
+def test_the_pod_network_s_component_has_no_switch_of_its_own() -> None:
+    """Two switches could disagree."""
+    (found,) = problems({"kaap_components": {"calico": {"enabled": True}}}, NETWORK)
+    assert "is switched by kaap_cni; take enabled out and set kaap_cni to calico or reference" in found
 
 
 def test_other_machines_need_no_root_here() -> None:

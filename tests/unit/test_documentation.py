@@ -40,6 +40,18 @@ def test_documents_agree_with_the_records() -> None:
     assert [str(path.relative_to(ROOT)) for path in old] == [], "run scripts/docs"
 
 
+def test_what_comes_after_another_stands_below_it() -> None:
+    """Also where it needs nothing: its own needs would put it into the first row."""
+    records = {
+        "first": component("first"),
+        "low": component("low", needs=["first"]),
+        "lowest": component("lowest", after=["low"]),
+    }
+    root = ET.fromstring(documentation.picture(records))  # noqa: S314  (made a moment ago)
+    rows = {text.text: float(text.attrib["y"]) for text in root.iter(f"{SVG}text")}
+    assert rows["first"] < rows["low"] < rows["lowest"]
+
+
 def test_changed_record_puts_documents_out_of_date(tmp_path: Path) -> None:
     page = tmp_path / "components.md"
     page.write_text("as it was")

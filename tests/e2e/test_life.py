@@ -1,4 +1,4 @@
-"""The life of a deployment, in order: made (through ten kills), run again, changed, broken, healed, taken away.
+"""The life of a deployment, in order: made (through a dozen kills), run again, changed, broken, healed, taken away.
 
 The tests share one cluster and build on each other; they run in the order of this file.
 """
@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 import yaml
 from minio import Minio
 
-from . import residue
+from . import browser, residue
 from .conftest import (
     STATE,
     deploy,
@@ -31,19 +32,38 @@ from .conftest import (
     verify,
 )
 
-# Where the run is killed: a part of a task's name and the delay in seconds after its start; one per phase at least.
-KILL_POINTS = [
-    ("pack", "Pack the artefacts", 0.3),
-    ("provision", "Make the machine", 0.5),
-    ("cluster", "Configure containerd", 0.1),
-    ("cluster", "Wait for kubeadm", 1.0),
-    ("cluster", "Get a token", 0.2),
-    ("platform", "Install gateway-api", 2.0),
-    ("platform", "Install envoy-gateway", 6.0),
-    ("platform", "Set up buckets", 0.2),
-    ("use_cases", "Train ReMAT", 15.0),
-    ("use_cases", "Serve ReMAT", 5.0),
-    ("verify", "Ask the whole deployment", 0.5),
+
+def nothing_else() -> None:
+    """The machines live on."""
+
+
+def kill_kubeadm_half_way() -> None:
+    """As when the power fails: kubeadm, which outlives a killed run, dies too, with its manifests written."""
+    name = f"{node_container('control-1')}-kubernetes"
+    directory = Path(podman("volume", "inspect", "--format", "{{.Mountpoint}}", name).strip())
+    deadline = time.monotonic() + 60
+    while not (directory / "manifests" / "etcd.yaml").exists():
+        assert time.monotonic() < deadline, "kubeadm wrote no manifests"
+        time.sleep(0.05)
+    podman("exec", node_container("control-1"), "systemctl", "kill", "--signal=KILL", "kaap-kubeadm")
+    assert not (directory / "kaap-joined").exists(), "kubeadm was faster than the kill"
+
+
+# Where the run is killed: a part of a task's name, the delay in seconds after its start, and what dies with it; one per
+# phase at least.
+KILL_POINTS: list[tuple[str, str, float, Callable[[], None]]] = [
+    ("pack", "Pack the artefacts", 0.3, nothing_else),
+    ("provision", "Make the machine", 0.5, nothing_else),
+    ("cluster", "Configure containerd", 0.1, nothing_else),
+    ("cluster", "Wait for kubeadm", 0.0, kill_kubeadm_half_way),
+    ("cluster", "Wait for kubeadm", 1.0, nothing_else),
+    ("cluster", "Get a token", 0.2, nothing_else),
+    ("platform", "Install gateway-api", 2.0, nothing_else),
+    ("platform", "Install envoy-gateway", 6.0, nothing_else),
+    ("platform", "Set up buckets", 0.2, nothing_else),
+    ("use_cases", "Train ReMAT", 15.0, nothing_else),
+    ("use_cases", "Serve ReMAT", 5.0, nothing_else),
+    ("verify", "Ask the whole deployment", 0.5, nothing_else),
 ]
 before: dict[str, set[str]] = {}
 
@@ -72,11 +92,12 @@ def test_destroy_first_clears_what_an_earlier_run_left() -> None:
     before.update(residue.snapshot())
 
 
-@pytest.mark.parametrize(("phase", "task", "delay"), KILL_POINTS)
-def test_killed_run_stops_where_it_was_killed(phase: str, task: str, delay: float) -> None:
+@pytest.mark.parametrize(("phase", "task", "delay", "also"), KILL_POINTS)
+def test_killed_run_stops_where_it_was_killed(phase: str, task: str, delay: float, also: Callable[[], None]) -> None:
     """Each run goes on from the one before, and is killed further on; nothing of it may stand in the way."""
     result = deploy_killed_at(task, delay)
     assert result.code == -9, f"the run was not killed in phase {phase}: no task named {task!r} started"
+    also()
 
 
 def test_run_after_the_kills_ends_well() -> None:
@@ -97,6 +118,55 @@ def test_endpoints_work_as_they_stand() -> None:
     console = report()["endpoints"]["minio_console"]["url"]
     with urllib.request.urlopen(console, timeout=30) as page:
         assert b"<html" in page.read().lower()
+
+
+@pytest.fixture
+def page() -> Iterator[browser.Page]:
+    """A browser's tab."""
+    assert run("scripts/prerequisites", "test").code == 0
+    with browser.chromium() as tab:
+        yield tab
+
+
+def test_every_endpoint_opens_in_a_browser(page: browser.Page) -> None:
+    """Each URL as it stands; pictures of them are kept beside the report."""
+    endpoints = report()["endpoints"]
+    assert {"remat", "minio", "minio_console"} <= set(endpoints)
+    for name, endpoint in endpoints.items():
+        answer = page.open(endpoint["url"])
+        assert answer.status == 200, f"{name}: {answer}"
+        page.screenshot(STATE / "screenshots" / f"{name}.png")
+
+
+def test_remat_answers_to_a_person_in_a_browser(page: browser.Page) -> None:
+    """The page at the address that programs post to asks the model itself."""
+    page.open(report()["endpoints"]["remat"]["url"])
+    page.run("document.getElementById('text').value = 'INFN Bari, Dept Phys, Bari, Italy'")
+    page.click("button")
+    page.until("document.getElementById('answer').textContent !== ''", "an answer of the model")
+    assert page.run("document.getElementById('answer').textContent").startswith("BA ")
+    page.screenshot(STATE / "screenshots" / "remat-answered.png")
+
+
+def test_the_console_of_the_object_store_opens_with_the_credentials_file(page: browser.Page) -> None:
+    """Whoever logs in with what the file says sees the bucket; whoever does not, does not."""
+    endpoint = report()["endpoints"]["minio_console"]
+    login = yaml.safe_load(Path(endpoint["credentials_file"]).read_text())
+    log_in(page, endpoint["url"], login["access_key"], "not the key")
+    page.until("document.body.innerText.toLowerCase().includes('invalid login')", "the console to refuse a wrong key")
+    log_in(page, endpoint["url"], login["access_key"], login["secret_key"])
+    page.until("location.pathname !== '/login'", "the console to let its root in")
+    page.open(urljoin(endpoint["url"], "/browser"))
+    page.until("document.body.innerText.includes('remat')", "the bucket remat in the console")
+    page.screenshot(STATE / "screenshots" / "minio_console-buckets.png")
+
+
+def log_in(page: browser.Page, url: str, user: str, key: str) -> None:
+    """Fill in the console's form."""
+    page.open(url)
+    page.type("#accessKey", user)
+    page.type("#secretKey", key)
+    page.click("#do-login")
 
 
 def test_second_run_changes_nothing() -> None:

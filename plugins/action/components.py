@@ -9,7 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.infn.kaap.plugins.module_utils import apply, outside, render, waves
+from ansible_collections.infn.kaap.plugins.module_utils import apply, outside, rehearsing, render, waves
 from ansible_collections.infn.kaap.plugins.module_utils.kube import KubeClient, KubeError
 
 display = Display()
@@ -40,6 +40,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "state_dir": {"type": "path", "required": True},
                 "timeout": {"type": "int", "default": 600},
                 "delete_data": {"type": "bool", "default": False},
+                "rehearsal": {"type": "bool", "default": False},
                 "position": {"type": "int", "default": 0},
                 "total": {"type": "int"},
             },
@@ -104,7 +105,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         renderer = None
         if arguments["state"] != "absent":
             renderer = render.Renderer(Path(arguments["bundle_dir"]), ROOT, client.version(), client.catalogue)
-        cluster = apply.Cluster(client, options, state_dir=Path(arguments["state_dir"]), renderer=renderer, say=say)
+        kind = rehearsing.Rehearsal if arguments["rehearsal"] else apply.Cluster
+        cluster = kind(client, options, state_dir=Path(arguments["state_dir"]), renderer=renderer, say=say)
         if arguments["state"] == "absent":
             return cluster.remove(sorted(set(cluster.inventories) - set(arguments["keep"])))
         return cluster.install(records) if arguments["state"] == "present" else cluster.look_ahead(records)

@@ -41,6 +41,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "cache_dir": {"type": "path", "required": True},
                 "state_dir": {"type": "path"},
                 "clean": {"type": "bool", "default": False},
+                "rehearsal": {"type": "bool", "default": False},
                 "keep": {"type": "int", "default": 3},
             }
         )
@@ -68,7 +69,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _work(self, arguments: dict[str, Any]) -> tuple[pack.Result, int, garbage.Collected | None]:
         records = release.select(
-            release.load(ROOT), arguments["profile"], arguments["overrides"], arguments["components"]
+            release.load(ROOT),
+            arguments["profile"],
+            arguments["overrides"],
+            arguments["components"],
+            rehearsal=arguments["rehearsal"],
         )
         cache = Cache(Path(arguments["cache_dir"]))
         packer = pack.Packer(ROOT, cache, arguments["sources"], lambda line: display.display(f"    {line}"))

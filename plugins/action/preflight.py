@@ -18,6 +18,7 @@ from ansible_collections.infn.kaap.plugins.module_utils import (
     pack,
     pod_network,
     registry_clients,
+    rehearsal,
     release,
     settings,
     timings,
@@ -28,6 +29,9 @@ GIB = 1024**3
 # Measured: memory that the machine has less once everything of profile core runs, and disk of its nodes.
 PLATFORM_MEMORY = 6 * GIB
 NODES_DISK = 8 * GIB
+# The same of a rehearsal: one machine, on which nothing but the control plane runs.
+REHEARSAL_MEMORY = 3 * GIB
+REHEARSAL_DISK = 3 * GIB
 PROFILES = ("core", "full")
 CONTAINER_STORAGE = "/var/lib/containers"
 
@@ -49,14 +53,26 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             argument_spec={
                 "use_cases": {"type": "dict", "required": True},
                 "packing": {"type": "bool", "default": True},
+                "rehearsal": {"type": "bool", "default": False},
             }
         )
         variables = task_vars or {}
-        facts = deployment.describe([str(source) for source in variables.get("ansible_inventory_sources") or []])
+        sources = [str(source) for source in variables.get("ansible_inventory_sources") or []]
+        facts = deployment.describe(sources, purpose="rehearsal" if arguments["rehearsal"] else "")
         given = self._given(variables)
+        wrong: list[settings.Problem] = []
+        if arguments["rehearsal"]:
+            # Whatever the machines are: the control plane of a rehearsal is a container here, in a network of its own.
+            given |= {
+                "kaap_provider": "embedded",
+                "kaap_deployment": "",
+                "kaap_node_cidr": "",
+                "kaap_host_port_base": 0,
+            }
+            _, wrong = rehearsal.shapes_of(variables, self._templar)
         name = str(given.get("kaap_deployment") or facts["deployment"])
         host = self._host(facts, given, name, arguments, machines(variables))
-        problems = settings.validate(given, settings.load_specs(Path(facts["root"])), host)
+        problems = settings.validate(given, settings.load_specs(Path(facts["root"])), host) + wrong
         result.update(changed=False, problems=[str(problem) for problem in problems])
         if problems:
             count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
@@ -109,11 +125,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             for key, record in records.items()
             if record["kind"] == "component"
         }
-        disk, memory, unreachable = self._packing(root, cache, given, records if arguments["packing"] else {})
+        aside = bool(arguments["rehearsal"])
+        wanted = records if arguments["packing"] else {}
+        disk, memory, unreachable = self._packing(root, cache, given, wanted, aside)
         if embedded and not running:
-            memory = max(memory, PLATFORM_MEMORY)
+            memory = max(memory, REHEARSAL_MEMORY if aside else PLATFORM_MEMORY)
         if embedded and not nodes:
-            disk[CONTAINER_STORAGE] = NODES_DISK
+            disk[CONTAINER_STORAGE] = REHEARSAL_DISK if aside else NODES_DISK
         disk = local_host.needed_disk(disk)
         meminfo = Path("/proc/meminfo").read_text(encoding="ascii")
         return settings.Host(
@@ -135,6 +153,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             living=self._living(facts, name, embedded, known),
             node_cidr=facts["node_cidr"],
             port_base=facts["host_port_base"],
+            rehearsal=aside,
         )
 
     def _living(
@@ -151,7 +170,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return {}
 
     def _packing(
-        self, root: Path, cache: Path, given: Mapping[str, Any], records: Mapping[str, release.Record]
+        self,
+        root: Path,
+        cache: Path,
+        given: Mapping[str, Any],
+        records: Mapping[str, release.Record],
+        aside: bool,
     ) -> tuple[dict[str, int], int, dict[str, tuple[str, str]]]:
         """Return disk by directory and memory that packing needs, and the registries that it needs and cannot reach."""
         if not records:
@@ -159,12 +183,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         profile = str(given.get("kaap_profile"))
         try:
             changes = pod_network.switched(given.get("kaap_components") or {}, str(given.get("kaap_cni")))
-            wanted = release.select(records, profile if profile in PROFILES else PROFILES[0], changes)
+            wanted = release.select(
+                records, profile if profile in PROFILES else PROFILES[0], changes, rehearsal=aside
+            )
             estimate = pack.estimate(
                 root,
                 wanted,
                 Cache(cache),
-                settings.names(given.get("kaap_pack_only")),
+                rehearsal.CONTENT if aside else settings.names(given.get("kaap_pack_only")),
                 pulled=given.get("kaap_images") == "upstream",
             )
         except (release.ReleaseError, pack.PackError, AttributeError, TypeError):

@@ -58,7 +58,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if Path(playbook._file_name).resolve().parent != root / "playbooks":
             return
         try:
-            self._facts = deployment.describe([str(source) for source in context.CLIARGS.get("inventory") or []])
+            sources = [str(source) for source in context.CLIARGS.get("inventory") or []]
+            # A rehearsal has a lock, timings and logs of its own: it may run beside the inventory's deployment.
+            purpose = "rehearsal" if Path(playbook._file_name).stem == "rehearse" else ""
+            self._facts = deployment.describe(sources, purpose=purpose)
             state = Path(self._facts["state_dir"])
             self._lock, ended = run_lock.acquire(state / "lock", sys.argv)
         except (ValueError, run_lock.HeldError) as problem:

@@ -14,6 +14,7 @@ DOCUMENTATION = r"""
 name: deployment
 short_description: Where the deployment of this run lives
 description:
+  - In a play with the variable C(_kaap_purpose), where the deployment that it names is, beside the inventory's own.
   - Without a term, a mapping of what follows from the clone and the inventory - root, inventory_name,
     deployment, state_dir, cache, kubeconfig, node_cidr, host_port_base.
   - With the term C(bundle_dir), the directory of the bundle that was packed for this deployment.
@@ -51,7 +52,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             return [deployment.host_ports(int(terms[1]))]
         try:
             sources = (variables or {}).get("ansible_inventory_sources") or []
-            facts = deployment.describe([str(source) for source in sources])
+            purpose = str((variables or {}).get("_kaap_purpose") or "")
+            facts = deployment.describe([str(source) for source in sources], purpose=purpose)
             if not terms:
                 return [facts]
             if terms[0] == "bundle_dir":

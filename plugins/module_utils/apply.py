@@ -193,7 +193,7 @@ class Cluster:
 
         When a field of any of them cannot change, nothing of any of them is sent.
         """
-        components = [Component(self, record) for record in records]
+        components = [self.make(record) for record in records]
         if self._refused(components):
             return [component.result for component in components]
         if not self.options.check:
@@ -201,7 +201,16 @@ class Cluster:
             self.client.apply(NAMESPACE, own)
         sound = [component for component in components if not component.result.error]
         self._side_by_side(sound, Component.install)
+        for component in components:
+            self.finished(component)
         return [component.result for component in components]
+
+    def make(self, record: Record) -> Component:
+        """One component on its way in."""
+        return Component(self, record)
+
+    def finished(self, component: Component) -> None:
+        """Told of each component of an installation when it is over, whether it worked or not."""
 
     def look_ahead(self, records: Sequence[Record]) -> list[Result]:
         """Find changes of these components that the server cannot make, before the first of them is sent.

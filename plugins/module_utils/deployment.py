@@ -73,21 +73,24 @@ def cache_directory(environ: dict[str, str]) -> Path:
     return Path(environ.get("KAAP_CACHE") or "~/.cache/kaap").expanduser().absolute()
 
 
-def describe(sources: list[str], *, root: Path | None = None, environ: dict[str, str] | None = None) -> dict[str, Any]:
+def describe(
+    sources: list[str], *, root: Path | None = None, environ: dict[str, str] | None = None, purpose: str = ""
+) -> dict[str, Any]:
     """Return what follows from the clone and the inventory alone.
 
     :param sources: the inventory sources of the run (`-i`)
+    :param purpose: what a deployment beside the inventory's own is for, such as `rehearsal`; it shares nothing with it
     :returns: root, inventory_name, deployment, state_dir, cache, kubeconfig, node_cidr, host_port_base
     :raises ValueError: without an inventory directory
     """
     root = root or repository_root()
     inventory = inventory_directory(sources).name
-    number = digest_number(root, inventory)
-    state = root / ".kaap" / inventory
+    number = digest_number(root, f"{inventory}/{purpose}" if purpose else inventory)
+    state = root / ".kaap" / inventory / purpose
     return {
         "root": str(root),
         "inventory_name": inventory,
-        "deployment": deployment_name(root, inventory),
+        "deployment": f"{deployment_name(root, inventory)}{f'-{purpose}' if purpose else ''}",
         "state_dir": str(state),
         "cache": str(cache_directory(dict(os.environ) if environ is None else environ)),
         "kubeconfig": str(state / "kubeconfig"),

@@ -477,6 +477,38 @@ def cgroup_directories(identity: str, root: Path = Path("/sys/fs/cgroup")) -> li
     return sorted(found, key=lambda path: (-len(path.parts), str(path)))
 
 
+# Where the kernel keeps the largest amount of memory that a cgroup ever had, version 1 and 2.
+PEAK_FILES = ("memory.max_usage_in_bytes", "memory.peak")
+
+
+def memory_peaks(identity: str, root: Path = Path("/sys/fs/cgroup"), proc: Path = Path("/proc")) -> dict[str, Any]:
+    """Return how much memory a container had at most, in bytes.
+
+    :returns: `peak_bytes` of the whole, cached files included, 0 where the kernel does not keep it; `processes`, by
+        command the largest resident set of each added up; `processes_bytes`, their sum
+    """
+    processes: dict[str, int] = {}
+    peak = 0
+    seen: set[str] = set()
+    for directory in cgroup_directories(identity, root):
+        for name in PEAK_FILES:
+            with contextlib.suppress(OSError, ValueError):
+                peak = max(peak, int((directory / name).read_text(encoding="ascii")))
+        with contextlib.suppress(OSError):
+            for pid in (directory / "cgroup.procs").read_text(encoding="ascii").split():
+                if pid in seen:
+                    continue
+                seen.add(pid)
+                with contextlib.suppress(OSError):
+                    lines = (proc / pid / "status").read_text(encoding="utf-8", errors="replace").splitlines()
+                    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+                    size = int(fields.get("VmHWM", "0").split()[0]) * 1024
+                    command = fields.get("Name", "").strip()
+                    processes[command] = processes.get(command, 0) + size
+    processes = dict(sorted(processes.items(), key=lambda item: -item[1]))
+    return {"peak_bytes": peak, "processes": processes, "processes_bytes": sum(processes.values())}
+
+
 def kill_cgroup(identity: str) -> None:
     """Kill every process that still runs in the cgroups of a container."""
     for directory in cgroup_directories(identity):

@@ -369,6 +369,8 @@ def select(
     profile: str,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
     only: Sequence[str] = (),
+    *,
+    rehearsal: bool = False,
 ) -> dict[str, Record]:
     """The records that a deployment uses: tools of its profile, the wanted components, and the sources of all these.
 
@@ -378,6 +380,7 @@ def select(
         overrides: changes to components by name, as in kaap_components.
         only: only these components (all that are wanted when empty); tools of the profile stay.
             Naming a record of any profile selects it.
+        rehearsal: the tools that only a rehearsal needs, too.
 
     Raises:
         ReleaseError: for a name that no record has, and for components that do not fit together.
@@ -391,10 +394,11 @@ def select(
         wanted = set(only) or set(waves.select(components, profile, overrides).names)
     except waves.WaveError as error:
         raise ReleaseError([str(error)]) from error
+    profiles = {*waves.PROFILES[profile], *(["rehearsal"] if rehearsal else [])}
     chosen = {
         name
         for name, record in records.items()
-        if name in wanted or name in only or (record["kind"] == "tool" and record["profile"] in waves.PROFILES[profile])
+        if name in wanted or name in only or (record["kind"] == "tool" and record["profile"] in profiles)
     }
     for name in tuple(chosen):
         chosen |= sources_of(records[name])

@@ -73,6 +73,7 @@ class Host:
     :ivar free_disk: by directory, bytes free there
     :ivar unreadable: files that a setting names and that cannot be used, and why
     :ivar unreachable: by client (pip, go, apt), what is wrong with its registry, and the fix
+    :ivar rehearsal: whether the machines are only simulated: none of them needs an address, or room in a network here
     :ivar living: by setting, the networks that the deployment's cluster was made with; none where there is no cluster
     """
 
@@ -94,6 +95,7 @@ class Host:
     living: Mapping[str, str] = field(default_factory=dict)
     node_cidr: str = ""
     port_base: int = 0
+    rehearsal: bool = False
 
 
 def load_specs(root: Path) -> dict[str, Any]:
@@ -255,7 +257,7 @@ def check_networks(settings: Mapping[str, Any], host: Host) -> list[Problem]:
     fits: dict[str, Callable[[cidr.Network], None]] = {
         "kaap_pod_cidr": lambda network: cidr.pods_fit(network, count),
         "kaap_service_cidr": cidr.services_fit,
-        "kaap_node_cidr": lambda network: cidr.nodes_fit(network, count),
+        "kaap_node_cidr": lambda network: cidr.nodes_fit(network, 1 if host.rehearsal else count),
     }
     for name, fit in fits.items():
         value = settings.get(name)
@@ -325,7 +327,7 @@ def check_machines(settings: Mapping[str, Any], host: Host) -> list[Problem]:
     if not control:
         fix = "put one host into it in the inventory's hosts.yml"
         problems.append(Problem("kaap_control_plane", [], "has no host", fix))
-    elif len(control) > 1:
+    elif len(control) > 1 and not host.rehearsal:
         problems.append(
             Problem("kaap_control_plane", control, "has more than one host", "keep one control plane for now")
         )

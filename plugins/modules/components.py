@@ -58,6 +58,13 @@ options:
     description: Whether volumes, and objects that users made of a component's kinds, may be deleted.
     type: bool
     default: false
+  rehearsal:
+    description:
+      - Whether the nodes are only simulated. What calls a server that runs on one is left out, volumes are made for all
+        claims, and what is refused or does not become ready is written to O(state_dir)C(/outcomes), one file a component,
+        and is no failure.
+    type: bool
+    default: false
   position:
     description: How many components were handled before this call, for the progress shown.
     type: int

@@ -54,6 +54,10 @@ options:
         bundles do not need them.
     type: bool
     default: false
+  rehearsal:
+    description: Whether the tools that only a rehearsal needs are packed, too.
+    type: bool
+    default: false
   keep:
     description:
       - How many bundles stay in the cache that no deployment uses. What only older ones needed is removed after a pack that

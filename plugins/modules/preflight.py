@@ -15,6 +15,12 @@ options:
     description: Whether this run packs. It then needs disk for what the cache lacks, and package registries that answer.
     type: bool
     default: true
+  rehearsal:
+    description:
+      - Whether the machines are only simulated. Then their shapes (C(machine_*) of each host) must be there, and this
+        machine must be able to make the one container with the control plane.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full

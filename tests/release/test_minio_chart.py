@@ -219,3 +219,23 @@ def test_notes_say_how_to_diagnose(helm: Path, tmp_path: Path) -> None:
     assert "kubectl -n data describe pvc store" in notes
     assert "kubectl -n data logs deploy/store" in notes
     assert "the gateway n/g has no listener" in notes
+
+
+def test_console_below_a_path(template: Template) -> None:
+    """The server knows its path, and the route takes it off."""
+    routes = {"enabled": True, "gateway": {"name": "way-in", "namespace": "gateways"}}
+    objects = template(console={"url": "https://example.org/minio/"}, routes=routes)
+    env = {each["name"]: each.get("value") for each in container(objects)["env"]}
+    assert env["MINIO_BROWSER_REDIRECT_URL"] == "https://example.org/minio/"
+    below, root = objects["HTTPRoute", "store-console"]["spec"]["rules"]
+    assert below["matches"] == [{"path": {"type": "PathPrefix", "value": "/minio"}}]
+    assert below["filters"][0]["urlRewrite"]["path"] == {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
+    assert "matches" not in root
+    assert len(objects["HTTPRoute", "store-s3"]["spec"]["rules"]) == 1
+
+
+def test_console_at_the_root_by_default(template: Template) -> None:
+    routes = {"enabled": True, "gateway": {"name": "way-in", "namespace": "gateways"}}
+    objects = template(routes=routes)
+    assert "MINIO_BROWSER_REDIRECT_URL" not in {each["name"] for each in container(objects)["env"]}
+    assert len(objects["HTTPRoute", "store-console"]["spec"]["rules"]) == 1

@@ -183,9 +183,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         profile = str(given.get("kaap_profile"))
         try:
             changes = pod_network.switched(given.get("kaap_components") or {}, str(given.get("kaap_cni")))
-            wanted = release.select(
-                records, profile if profile in PROFILES else PROFILES[0], changes, rehearsal=aside
-            )
+            wanted = release.select(records, profile if profile in PROFILES else PROFILES[0], changes, rehearsal=aside)
             estimate = pack.estimate(
                 root,
                 wanted,

@@ -26,7 +26,6 @@ SECRETS = {
     "minio-user-tenant-astro": {"access_key": "tenant-astro", "secret_key": "secret"},
 }
 CONTEXT: dict[str, Any] = {
-    "component_enabled": [],
     "component_node_ports": dict(deployment.NODE_PORTS),
     "component_secrets": SECRETS,
     "component_ca": "-----BEGIN CERTIFICATE-----\n",

@@ -58,6 +58,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "policies": {"type": "list", "elements": "dict", "default": []},
                 "users": {"type": "list", "elements": "dict", "default": []},
                 "queues": {"type": "dict", "default": {}},
+                "tenants": {"type": "list", "elements": "str", "default": []},
+                "policies_enforced": {"type": "bool", "required": True},
                 "timeout": {"type": "int", "default": 120},
             }
         )
@@ -84,9 +86,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             store=object_store.declared(arguments["buckets"], arguments["policies"], arguments["users"]),
             queues=arguments["queues"],
             cases=cases,
+            tenants=arguments["tenants"],
+            policies_enforced=arguments["policies_enforced"],
         )
         inspector = inspection.Inspector(site)
         todo = inspector.checks()
+        left_out = [each.entry() for each in inspector.not_run()]
         self._display.display(f"    asking {len(todo)} questions")
         answers = checks.run(todo, float(arguments["timeout"]), inspection.EXPECTED)
         bundle = read_bundle(state)
@@ -105,13 +110,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             components=[describe(record, bundle.get("artefacts") or []) for record in shown.values()],
             endpoints=endpoints(site, state),
             timings=timings.read(state / "timings.json"),
+            not_run=left_out,
         )
         if not self._task.check_mode:
             write_credentials(site, state)
             report.write(content, state)
         failed = [answer for answer in answers if answer["result"] == "fail"]
         result.update(
-            changed=False, result=content["result"], checks=len(answers), failures=[c["name"] for c in failed]
+            changed=False,
+            result=content["result"],
+            checks=len(answers),
+            failures=[check["name"] for check in failed],
+            not_run=[each["name"] for each in left_out],
         )
         if failed:
             names = ", ".join(check["name"] for check in failed[:3]) + (" and others" if len(failed) > 3 else "")

@@ -157,7 +157,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def _table(self, state: Path) -> str:
         """Return the final table; the report gets the times of the phases that were still running when it was made."""
-        content = report.timed(report.load(state / "report.json"), timings.read(state / "timings.json"))
+        try:
+            content = report.timed(report.load(state / "report.json"), timings.read(state / "timings.json"))
+        except report.ReportError as problem:
+            return str(problem)
         if not context.CLIARGS.get("check"):
             report.write(content, state)
         return report.table(content)

@@ -50,6 +50,24 @@ class Check:
         return f"{self.component}: {self.what}"
 
 
+@dataclass(frozen=True)
+class NotRun:
+    """One thing that cannot be asked of this deployment.
+
+    :ivar component: whose business it is
+    :ivar what: what would be checked, as in the check that runs elsewhere
+    :ivar reason: why it is not run, and what would let it run
+    """
+
+    component: str
+    what: str
+    reason: str
+
+    def entry(self) -> dict[str, str]:
+        """Return what the report keeps."""
+        return {"name": f"{self.component}: {self.what}", "component": self.component, "reason": self.reason}
+
+
 def run(
     checks: Sequence[Check], seconds: float, expected: tuple[type[Exception], ...], threads: int = THREADS
 ) -> list[dict[str, Any]]:

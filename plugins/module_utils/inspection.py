@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,8 +18,8 @@ from urllib.parse import urlsplit
 
 import urllib3
 import yaml
-from ansible_collections.infn.kaap.plugins.module_utils import checks, object_store, readiness, survey
-from ansible_collections.infn.kaap.plugins.module_utils.checks import Check, CheckError, demand, demand_all
+from ansible_collections.infn.kaap.plugins.module_utils import checks, flow_check, object_store, readiness, survey
+from ansible_collections.infn.kaap.plugins.module_utils.checks import Check, CheckError, NotRun, demand, demand_all
 from ansible_collections.infn.kaap.plugins.module_utils.kube import KubeClient, KubeError, Resource
 
 EXPECTED = (KubeError, object_store.StoreError, urllib3.exceptions.HTTPError)
@@ -31,6 +32,7 @@ LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)
 METRICS = Resource("metrics.k8s.io", "v1beta1", "NodeMetrics", "nodes", False)
 STORAGE_CLASS = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+FLOW_PODS = f"{flow_check.LABEL}=true"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
@@ -46,6 +48,8 @@ class Site:
     :ivar secrets: generated secrets by name
     :ivar store: what the object store must hold
     :ivar cases: acceptance descriptions of the use cases, by name
+    :ivar tenants: names of the tenants, which are those of their namespaces
+    :ivar policies_enforced: whether the pod network enforces NetworkPolicies
     """
 
     records: Mapping[str, Mapping[str, Any]]
@@ -58,6 +62,13 @@ class Site:
     store: object_store.Contents = field(default_factory=object_store.Contents)
     queues: Mapping[str, Any] = field(default_factory=dict)
     cases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tenants: Sequence[str] = ()
+    policies_enforced: bool = False
+
+    @property
+    def workloads(self) -> list[str]:
+        """Namespaces in which people's programs run."""
+        return flow_check.workloads(self.tenants, self.queues, self.records)
 
 
 def load_cases(root: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -116,6 +127,7 @@ class Inspector:
             "gateway": self.gateway,
             "minio": self.minio,
             "kueue": self.queues,
+            flow_check.COMPONENT: self.flows,
         }
         for name, more in extra.items():
             if name in self.site.records:
@@ -123,6 +135,13 @@ class Inspector:
         for name, case in self.site.cases.items():
             found += self.use_case(name, case)
         return found
+
+    def not_run(self) -> list[NotRun]:
+        """Return what cannot be asked here, with the reason."""
+        if flow_check.COMPONENT not in self.site.records:
+            return []
+        reason = self._flows_obstacle()
+        return [NotRun(flow_check.COMPONENT, flow_check.WHAT, reason)] if reason else []
 
     # The cluster
 
@@ -249,6 +268,43 @@ class Inspector:
     def _get(self, url: str) -> tuple[int, str, bytes]:
         response = self._http.request("GET", url)
         return response.status, str(response.headers.get("Content-Type", "")), response.data
+
+    # NetworkPolicies
+
+    def flows(self) -> list[Check]:
+        """The check that NetworkPolicies are enforced; none where it cannot be made."""
+        if self._flows_obstacle():
+            return []
+        namespace = self.site.workloads[0]
+        asked = f"a pod in {namespace} connects to two ports of {flow_check.STORE}"
+        return [Check(flow_check.COMPONENT, flow_check.WHAT, asked, partial(self._flows, namespace))]
+
+    def _flows_obstacle(self) -> str:
+        return flow_check.obstacle(self.site.policies_enforced, self.site.records, self.site.workloads)
+
+    def _flows(self, namespace: str) -> str:
+        # Of a run that was killed.
+        for left in self.client.list(POD, namespace, FLOW_PODS)[0]:
+            self.client.delete(POD, namespace, str(left["metadata"]["name"]))
+        name = f"flow-check-{uuid.uuid4().hex[:8]}"
+        made = self.client.apply(POD, flow_check.pod(namespace, name, flow_check.image(self.site.records)))
+        try:
+            said = self._flow_answers(namespace, name, str(made["metadata"]["resourceVersion"]))
+        finally:
+            self.client.delete(POD, namespace, name)
+        return demand(flow_check.judge(said, namespace), f"{said['allowed']}; the denied one: {said['denied']}")
+
+    def _flow_answers(self, namespace: str, name: str, version: str) -> dict[str, str]:
+        waits: list[str] = []
+        fields = f"metadata.name={name}"
+        for _, pod in self.client.watch(POD, namespace, version, flow_check.POD_SECONDS, fields=fields):
+            if (pod.get("metadata") or {}).get("name") != name:
+                continue
+            said = flow_check.answers(pod)
+            if said is not None:
+                return said
+            waits = readiness.pod_waits(pod)
+        raise CheckError(f"pod {name} did not end within {flow_check.POD_SECONDS} s: {'; '.join(waits) or 'no word'}")
 
     # The queues
 

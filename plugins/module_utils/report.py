@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-SCHEMA = 1
+SCHEMA = 2
 Report = dict[str, Any]
 PHASES = ("preflight", "pack", "provision", "cluster", "platform", "use_cases", "verify")
 HEADINGS = ("component", "version", "where it came from", "ready", "endpoint", "time")
+
+
+class ReportError(Exception):
+    """A report cannot be read; the text names the file, what is wrong and the fix."""
 
 
 def build(
@@ -22,11 +26,15 @@ def build(
     components: Sequence[Mapping[str, Any]],
     endpoints: Mapping[str, Any],
     timings: Mapping[str, Any],
+    not_run: Sequence[Mapping[str, Any]] = (),
 ) -> Report:
     """Return a report.
 
+    What was not run makes nothing pass and nothing fail: it stands beside the checks.
+
     :param components: as in the schema, without `ready`, which follows from the checks
     :param timings: content of timings.json
+    :param not_run: name, component and reason of each check that this deployment cannot have
     """
     ready = {name: all(check["result"] == "pass" for check in of) for name, of in by_component(checks).items()}
     content = {
@@ -35,6 +43,7 @@ def build(
         "deployment": dict(deployment),
         "result": "pass" if checks and all(check["result"] == "pass" for check in checks) else "fail",
         "checks": [dict(check) for check in checks],
+        "not_run": [dict(entry) for entry in not_run],
         "components": [
             {**component, "ready": ready.get(component["name"], False), "seconds": None} for component in components
         ],
@@ -79,8 +88,18 @@ def by_component(checks: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[
 
 
 def load(path: Path) -> Report:
-    """Return a written report."""
-    content: Report = json.loads(path.read_text(encoding="utf-8"))
+    """Return a written report.
+
+    :raises ReportError: when it is none, or one of another schema
+    """
+    again = "run playbooks/verify.yml, which writes it anew"
+    try:
+        content: Report = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise ReportError(f"{path} holds no JSON ({problem}); {again}") from problem
+    found = content.get("schema") if isinstance(content, dict) else None
+    if found != SCHEMA:
+        raise ReportError(f"{path} has schema {found!r}, this release reads {SCHEMA}; {again}")
     return content
 
 
@@ -118,8 +137,10 @@ def table(report: Mapping[str, Any]) -> str:
     text.insert(1, "  ".join("-" * width for width in widths))
     failed = [check for check in report["checks"] if check["result"] == "fail"]
     text.append("")
-    text.append(f"{len(report['checks']) - len(failed)} of {len(report['checks'])} checks passed")
+    skipped = f", {len(report['not_run'])} not run" if report["not_run"] else ""
+    text.append(f"{len(report['checks']) - len(failed)} of {len(report['checks'])} checks passed{skipped}")
     text += [f"  FAILED  {check['name']}: {check['answered']}" for check in failed]
+    text += [f"  NOT RUN  {entry['name']}: {entry['reason']}" for entry in report["not_run"]]
     phases = ", ".join(f"{name} {duration(seconds)}" for name, seconds in report["timings"]["phases"].items())
     if phases:
         text.append(f"phases: {phases}")
@@ -151,6 +172,9 @@ def markdown(report: Mapping[str, Any]) -> str:
     for check in report["checks"]:
         cells = (check["result"], check["name"], check["asked"], check["answered"], f"{check['seconds']:.2f}")
         lines.append(_row(cells))
+    if report["not_run"]:
+        lines += ["", "## Not run", "", _row(("check", "reason")), _row(("---", "---"))]
+        lines += [_row((entry["name"], entry["reason"])) for entry in report["not_run"]]
     lines += ["", "## Times", "", _row(("what", "seconds")), _row(("---", "---"))]
     for kind in ("phases", "components"):
         for name, seconds in report["timings"][kind].items():
@@ -164,16 +188,18 @@ def _row(cells: Any) -> str:
 
 def junit(report: Mapping[str, Any]) -> str:
     """Return the checks in JUnit's XML."""
-    groups = by_component(report["checks"])
+    groups, left_out = by_component(report["checks"]), by_component(report["not_run"])
     root = ET.Element("testsuites", name="kaap")
-    for component, checks in groups.items():
+    for component in [*groups, *(name for name in left_out if name not in groups)]:
+        checks, skipped = groups.get(component, []), left_out.get(component, [])
         failures = sum(check["result"] == "fail" for check in checks)
         suite = ET.SubElement(
             root,
             "testsuite",
             name=component,
-            tests=str(len(checks)),
+            tests=str(len(checks) + len(skipped)),
             failures=str(failures),
+            skipped=str(len(skipped)),
             timestamp=report["generated"],
             time=f"{sum(check['seconds'] for check in checks):.3f}",
         )
@@ -183,6 +209,9 @@ def junit(report: Mapping[str, Any]) -> str:
             )
             if check["result"] == "fail":
                 ET.SubElement(case, "failure", message=_printable(check["answered"])).text = _printable(check["asked"])
+        for entry in skipped:
+            case = ET.SubElement(suite, "testcase", classname=component, name=entry["name"], time="0.000")
+            ET.SubElement(case, "skipped", message=_printable(entry["reason"]))
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 

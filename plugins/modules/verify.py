@@ -74,6 +74,17 @@ options:
     description: Queues that must be active.
     type: dict
     default: {}
+  tenants:
+    description: Names of the tenants, which are those of their namespaces.
+    type: list
+    elements: str
+    default: []
+  policies_enforced:
+    description:
+      - Whether the pod network enforces NetworkPolicies. If so, a short-lived pod tries an allowed and a denied flow;
+        if not, the report says that this was not run.
+    type: bool
+    required: true
   timeout:
     description: Seconds that each check may take.
     type: int
@@ -99,6 +110,7 @@ EXAMPLES = r"""
     nodes: "{{ groups['kaap_nodes'] }}"
     address: "{{ kaap_host_address }}"
     ports: "{{ _kaap_host_ports }}"
+    policies_enforced: "{{ _kaap_policies_enforced }}"
 """
 RETURN = r"""
 result:
@@ -111,6 +123,11 @@ checks:
   type: int
 failures:
   description: Names of the checks that failed.
+  returned: always
+  type: list
+  elements: str
+not_run:
+  description: Names of the checks that this deployment cannot have.
   returned: always
   type: list
   elements: str

@@ -106,6 +106,8 @@ def test_run_after_the_kills_ends_well() -> None:
     assert result.code == 0, result.output[-3000:]
     assert not failed_checks()
     assert len(report()["checks"]) > 30
+    (left_out,) = report()["not_run"]
+    assert left_out["component"] == "network-policies" and "NOT RUN  " + left_out["name"] in result.output
     assert (STATE / "kubeconfig").stat().st_mode & 0o077 == 0
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import threading
+import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -45,11 +46,14 @@ class Handler(BaseHTTPRequestHandler):
     """Plays the API server, the predictor and a console, from one table of answers."""
 
     table: dict[str, tuple[int, str, Any]] = {}  # noqa: RUF012  (each test gives its own)
+    asked: list[str] = []  # noqa: RUF012
 
     def _answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         sent = self.rfile.read(length)
-        key = f"{self.command} {self.path.partition('?')[0]}"
+        path, _, query = self.path.partition("?")
+        key = f"{self.command} {path}" + ("?watch" if "watch=true" in query else "")
+        self.asked.append(key)
         if self.command == "POST" and self.path == "/predict" and not sent.startswith(b'{"instances": ["INFN'):
             key = "POST bad"
         status, kind, content = self.table.get(key, (404, "application/json", {"message": f"no {key}"}))
@@ -65,6 +69,14 @@ class Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def do_POST(self) -> None:
+        """Answer from the table."""
+        self._answer()
+
+    def do_PATCH(self) -> None:
+        """Answer from the table."""
+        self._answer()
+
+    def do_DELETE(self) -> None:
         """Answer from the table."""
         self._answer()
 
@@ -132,6 +144,7 @@ GOOD: dict[str, tuple[int, str, Any]] = {
 def server() -> Iterator[ThreadingHTTPServer]:
     """Return a server whose answers are good at first."""
     Handler.table = dict(GOOD)
+    Handler.asked.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
         threading.Thread(target=listening.serve_forever, daemon=True).start()
         yield listening
@@ -358,6 +371,72 @@ def test_the_model_is_looked_for_where_serving_takes_it_from(
         assert list(found) == [trained] and said in found[trained]
     Handler.table[service] = served("s3://elsewhere/m")
     assert set(failed(ask(wanted))) == {trained, SAYS, TRAINED}
+
+
+PODS = "/api/v1/namespaces/remat/pods"
+FLOWS = "network-policies: an allowed flow gets through and a denied one does not"
+
+
+def with_policies(tmp_path: Path, port: int, **changes: Any) -> inspection.Site:
+    """Return a site with NetworkPolicies and all that it takes to try a flow; its store is never asked."""
+    images = [{"name": "docker.io/kserve/storage-initializer", "tag": "v1"}]
+    records = {
+        name: {"name": name, "version": "1", "images": images}
+        for name in ("network-policies", "minio", "kserve", "kueue")
+    }
+    queues = {"local_queues": [{"name": "kaap", "namespace": "remat", "cluster_queue": "kaap"}]}
+    facts = {"records": records, "queues": queues, "policies_enforced": True}
+    return site(tmp_path, port, **{**facts, **changes})
+
+
+def test_flows_that_cannot_be_tried_are_listed_as_not_run(tmp_path: Path, server: ThreadingHTTPServer) -> None:
+    """They are no check then; and there is nothing to say of policies that nobody wants."""
+    unenforced = inspection.Inspector(with_policies(tmp_path, server.server_port, policies_enforced=False))
+    (entry,) = (each.entry() for each in unenforced.not_run())
+    assert entry["name"] == FLOWS and entry["component"] == "network-policies"
+    assert "kaap_cni is reference" in entry["reason"]
+    assert FLOWS not in {each.name for each in unenforced.checks()}
+    enforced = inspection.Inspector(with_policies(tmp_path, server.server_port))
+    assert enforced.not_run() == [] and FLOWS in {each.name for each in enforced.checks()}
+    unwanted = inspection.Inspector(with_policies(tmp_path, server.server_port, records={}, policies_enforced=False))
+    assert unwanted.not_run() == [] and FLOWS not in {each.name for each in unwanted.checks()}
+
+
+@pytest.mark.parametrize(
+    ("denied", "phase", "result", "words"),
+    [
+        ("timed out", "Succeeded", "pass", "connected; the denied one: timed out"),
+        ("connected", "Succeeded", "fail", "policies are not enforced"),
+        ("timed out", "Running", "fail", "did not end within 90 s: container flows ImagePullBackOff"),
+    ],
+)
+def test_a_pod_tries_the_flows_and_is_taken_away(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, denied: str, phase: str, result: str, words: str
+) -> None:
+    """Also when it fails, and together with what a killed run had left behind."""
+    monkeypatch.setattr(uuid, "uuid4", lambda: type("Fixed", (), {"hex": "0" * 32}))
+    port = request.getfixturevalue("server").server_port
+    name = "flow-check-00000000"
+    state: dict[str, Any] = {"waiting": {"reason": "ImagePullBackOff"}}
+    if phase == "Succeeded":
+        state = {"terminated": {"exitCode": 0, "message": json.dumps({"allowed": "connected", "denied": denied})}}
+    status = {"phase": phase, "containerStatuses": [{"name": "flows", "state": state}]}
+    event = {"type": "MODIFIED", "object": {"metadata": {"name": name}, "status": status}}
+    made = {"metadata": {"name": name, "resourceVersion": "7"}}
+    left = [{"metadata": {"name": "flow-check-old"}}]
+    Handler.table |= {
+        f"GET {PODS}": (200, JSON, {"metadata": {}, "items": left}),
+        f"GET {PODS}?watch": (200, JSON, json.dumps(event).encode() + b"\n"),
+        f"PATCH {PODS}/{name}": (201, JSON, made),
+        f"DELETE {PODS}/{name}": (200, JSON, {}),
+        f"DELETE {PODS}/flow-check-old": (200, JSON, {}),
+    }
+    inspector = inspection.Inspector(with_policies(request.getfixturevalue("tmp_path"), port))
+    (said,) = checks.run(inspector.flows(), 20.0, inspection.EXPECTED)
+    assert (said["name"], said["result"]) == (FLOWS, result)
+    assert words in said["answered"]
+    asked = [key for key in Handler.asked if key.startswith("DELETE")]
+    assert asked == [f"DELETE {PODS}/flow-check-old", f"DELETE {PODS}/{name}"]
 
 
 def test_requests_are_told_in_a_few_characters() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -23,7 +24,10 @@ def check(name: str, result: str = "pass", answered: str = "yes") -> dict[str, A
     return {"name": name, "component": component, "result": result, "asked": "?", "answered": answered, "seconds": 0.5}
 
 
-def made(*checks: dict[str, Any]) -> report.Report:
+LEFT_OUT = {"name": "kueue: d", "component": "kueue", "reason": "there is | no\x07 queue"}
+
+
+def made(*checks: dict[str, Any], not_run: Sequence[dict[str, Any]] = ()) -> report.Report:
     """Return a report over some checks."""
     url = {"url": "http://127.0.0.1:18001/", "headers": {}, "credentials_file": "/state/credentials/minio-root.yml"}
     return report.build(
@@ -36,6 +40,7 @@ def made(*checks: dict[str, Any]) -> report.Report:
         ],
         endpoints={"minio": url, "minio_console": {**url, "url": "http://127.0.0.1:18002/", "credentials_file": None}},
         timings={"phases": {"verify": {"seconds": 61}}, "components": {"minio": 4.25}},
+        not_run=not_run,
     )
 
 
@@ -45,9 +50,11 @@ BAD = made(check("minio: a"), check("minio: b", "fail", "it said | no\x07"), che
 
 def test_it_follows_its_schema() -> None:
     """And the schema is closed."""
+    full = made(check("minio: a"), not_run=[LEFT_OUT])
     jsonschema.validate(GOOD, SCHEMA, format_checker=jsonschema.FormatChecker())
-    for path in (["checks", 0], ["components", 0], ["endpoints", "minio"], ["deployment"], []):
-        wrong = copy.deepcopy(GOOD)
+    jsonschema.validate(full, SCHEMA, format_checker=jsonschema.FormatChecker())
+    for path in (["checks", 0], ["not_run", 0], ["components", 0], ["endpoints", "minio"], ["deployment"], []):
+        wrong = copy.deepcopy(full)
         place: Any = wrong
         for key in path:
             place = place[key]
@@ -76,6 +83,45 @@ def test_the_table_shows_all_there_is_to_know() -> None:
     assert "2 of 3 checks passed" in text and "FAILED  minio: b: it said | no" in text
     assert "verify 1 min 1 s" in text
     assert "FAILED" not in report.table(GOOD)
+
+
+def test_what_was_not_run_neither_passes_nor_fails() -> None:
+    """It is shown everywhere with its reason, and changes no result."""
+    content = made(check("minio: a"), check("kueue: c"), not_run=[LEFT_OUT])
+    assert content["result"] == "pass" and all(component["ready"] for component in content["components"])
+    text = report.table(content)
+    assert "2 of 2 checks passed, 1 not run" in text and "  NOT RUN  kueue: d: there is | no" in text
+    assert "## Not run" in report.markdown(content) and "| kueue: d | there is \\| no" in report.markdown(content)
+    suites = ET.fromstring(report.junit(content).partition("\n")[2])  # noqa: S314
+    kueue = next(suite for suite in suites if suite.get("name") == "kueue")
+    assert (kueue.get("tests"), kueue.get("failures"), kueue.get("skipped")) == ("2", "0", "1")
+    skipped = kueue.find("testcase[@name='kueue: d']/skipped")
+    assert skipped is not None and skipped.get("message") == "there is | no? queue"
+    assert "not run" not in report.table(GOOD).lower() and "Not run" not in report.markdown(GOOD)
+
+
+def test_junit_has_a_suite_for_what_was_only_left_out() -> None:
+    """A component may have no other check."""
+    root = ET.fromstring(report.junit(made(check("minio: a"), not_run=[LEFT_OUT])).partition("\n")[2])  # noqa: S314
+    assert [(suite.get("name"), suite.get("skipped")) for suite in root] == [("minio", "0"), ("kueue", "1")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (json.dumps({**GOOD, "schema": 1}), "has schema 1, this release reads 2; run playbooks/verify.yml"),
+        (json.dumps({**GOOD, "schema": 3}), "has schema 3, this release reads 2"),
+        ("[]", "has schema None"),
+        ("{", "holds no JSON"),
+    ],
+)
+def test_a_report_of_another_schema_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    """With the file, what it has, what is read, and what to do."""
+    path = tmp_path / "report.json"
+    path.write_text(text)
+    with pytest.raises(report.ReportError) as caught:
+        report.load(path)
+    assert said in str(caught.value) and str(path) in str(caught.value)
 
 
 def test_later_times_replace_earlier_ones() -> None:

@@ -18,24 +18,32 @@ INT_OR_STRING: Schema = {"oneOf": [{"type": "string"}, {"type": "integer"}]}
 QUANTITY: Schema = {"oneOf": [{"type": "string"}, {"type": "number"}]}
 PREFIX = "#/definitions/"
 QUANTITY_NAME = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+# Their branches only add conditions to an object whose fields are named beside them.
+CONDITIONS = ("allOf", "anyOf", "oneOf", "not")
 LOCATION = "{{ .Group }}_{{ .ResourceAPIVersion }}_{{ .ResourceKind }}.json"
 
 
-def closed(node: Any) -> Any:
+def closed(node: Any, *, condition: bool = False) -> Any:
     """A copy of an OpenAPI schema in which every object with named properties refuses others.
+
+    Not in a branch of oneOf and the like: it names the fields that it is about, and the object has more.
 
     `x-kubernetes-preserve-unknown-fields` and `x-kubernetes-embedded-resource` keep an object open, as in the
     API server; int-or-string fields take both; optional fields take null, which the API server drops.
+
+    :param condition: whether the node is, or is below, such a branch
     """
     if isinstance(node, list):
-        return [closed(item) for item in node]
+        return [closed(item, condition=condition) for item in node]
     if not isinstance(node, dict):
         return node
     if node.get("x-kubernetes-int-or-string") or node.get("format") == "int-or-string":
         return dict(INT_OR_STRING)
     result = {
         # Names of properties are no keywords, even where they are spelt alike (as in the schema of a CRD).
-        key: {name: closed(item) for name, item in value.items()} if key == "properties" else closed(value)
+        key: {name: closed(item, condition=condition) for name, item in value.items()}
+        if key == "properties"
+        else closed(value, condition=condition or key in CONDITIONS)
         for key, value in node.items()
         if not key.startswith("x-kubernetes-")
     }
@@ -45,7 +53,8 @@ def closed(node: Any) -> Any:
         result["type"] = [result["type"], "null"]
     open_object = node.get("x-kubernetes-preserve-unknown-fields") or node.get("x-kubernetes-embedded-resource")
     if isinstance(result.get("properties"), dict) and not open_object:
-        result.setdefault("additionalProperties", False)
+        if not condition:
+            result.setdefault("additionalProperties", False)
         required = set(result.get("required", []))
         for name, value in result["properties"].items():
             if name not in required:

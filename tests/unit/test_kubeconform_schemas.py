@@ -104,3 +104,32 @@ def test_properties_spelt_like_keywords_are_properties() -> None:
 def test_core_kinds_lie_where_kubeconform_looks() -> None:
     """It takes the whole of apiVersion `v1` for the group."""
     assert schemas.file_name("", "v1", "Service") == "v1_v1_service.json"
+
+
+def test_branches_add_conditions_and_name_only_the_fields_that_they_are_about() -> None:
+    """As in the CRDs of Gateway API and Kueue: the object itself says which fields there are."""
+    source = {
+        "type": "object",
+        "properties": {
+            "kind": {"type": "string"},
+            "size": {"type": "integer"},
+            "inner": {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}},
+        },
+        "oneOf": [
+            {"properties": {"kind": {"enum": ["small"]}, "inner": {"properties": {"a": {"enum": ["x"]}}}}},
+            {"properties": {"kind": {"enum": ["large"]}}, "required": ["size"]},
+        ],
+        "not": {"properties": {"size": {"enum": [0]}}, "required": ["size"]},
+    }
+    schema = schemas.closed(source)
+    for accepted in ({"kind": "small", "inner": {"a": "x", "b": "y"}}, {"kind": "large", "size": 1}):
+        jsonschema.validate(accepted, schema)
+    for refused in (
+        {"kind": "small", "other": 1},
+        {"kind": "small", "inner": {"a": "x", "c": "y"}},
+        {"kind": "small", "inner": {"a": "y"}},
+        {"kind": "large"},
+        {"kind": "large", "size": 0},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(refused, schema)

@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.infn.kaap.plugins.module_utils import gobuild
+import yaml
+from ansible_collections.infn.kaap.plugins.module_utils import git_repository, gobuild
 from ansible_collections.infn.kaap.plugins.module_utils.cache import Cache, canonical, digest_of
 
 GRACE_SECONDS = 86400.0
@@ -39,6 +40,7 @@ class Collected:
     files: int = 0
     environments: int = 0
     toolchains: int = 0
+    clones: int = 0
     freed_bytes: int = 0
     kept_bytes: int = 0
 
@@ -123,6 +125,17 @@ def kept(last_use: Mapping[str, float], used: Iterable[str], newest: int, since:
     return stay | set(others[:newest]) | {d for d in others if last_use[d] > since}
 
 
+def repositories(root: Path) -> set[str] | None:
+    """Returns the addresses of git repositories that a clone's records name; None when one cannot be read."""
+    found = set()
+    for path in (root / "release/sources").glob("*.yml"):
+        try:
+            found.add(str(yaml.safe_load(path.read_text(encoding="utf-8"))["git"]["repository"]))
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+            return None
+    return found
+
+
 def _mtime(path: Path) -> float:
     try:
         return path.stat().st_mtime
@@ -165,6 +178,7 @@ class Collector:
             self._deployments()
             self._environments()
             self._toolchains()
+            self._clones()
             (self.cache.root / STAMP).touch()
         return self.done
 
@@ -251,6 +265,23 @@ class Collector:
             if path.is_dir() and path.name not in wanted and self._old(path):
                 self._remove(path)
                 self.done.toolchains += 1
+
+    def _clones(self) -> None:
+        """Removes clones of repositories that no record of a known release names."""
+        named = [repositories(root) for root in self.roots]
+        if None in named:
+            return
+        wanted = {git_repository.clone_name(url) for urls in named for url in urls or ()}
+        for path in sorted((self.cache.root / git_repository.CLONES).glob("*.git")):
+            lock = self.cache.locks / git_repository.clone_lock(path.stem)
+            if path.stem in wanted or not self._old(lock if lock.exists() else path):
+                continue
+            # By rename first: a clone that is there is whole, also when this is killed.
+            doomed = self.cache.scratch_name()
+            path.rename(doomed)
+            self._remove(doomed)
+            lock.unlink(missing_ok=True)
+            self.done.clones += 1
 
     def _remove(self, tree: Path) -> None:
         self.done.freed_bytes += _own_bytes(tree)

@@ -28,6 +28,8 @@ SLOW = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
 INHERITED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
 REGULAR = {"100644": False, "100664": False, "100755": True}
 LINK = "120000"
+# Directory of the clones in the cache
+CLONES = "git"
 DIRECTORY = "40000"
 
 
@@ -37,6 +39,16 @@ class GitError(Exception):
 
 class DamageError(Exception):
     """A clone in the cache cannot be read, or holds an object that is not what its id says."""
+
+
+def clone_name(url: str) -> str:
+    """Return what the clone of an address is called in the cache, without its ``.git``."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "+", url.partition("://")[2]).strip("+").removesuffix(".git")
+
+
+def clone_lock(name: str) -> str:
+    """Return the name of a clone's lock, which is written at every use."""
+    return f"git-{name}"
 
 
 @dataclass(frozen=True)
@@ -67,8 +79,8 @@ class Repository:
         self.cache = cache
         self.url = url
         self.progress = progress
-        self.name = re.sub(r"[^A-Za-z0-9.-]+", "+", url.partition("://")[2]).strip("+").removesuffix(".git")
-        self.path = cache.root / "git" / f"{self.name}.git"
+        self.name = clone_name(url)
+        self.path = cache.root / CLONES / f"{self.name}.git"
         self._commits: dict[str, str] = {}
 
     def fetch(self, commit: str) -> None:
@@ -177,7 +189,7 @@ class Repository:
         return f"{self.url} at {commit}"
 
     def _locked(self) -> _Lock:
-        return _Lock(self.cache, f"git-{self.name}", self.progress, self.url)
+        return _Lock(self.cache, clone_lock(self.name), self.progress, self.url)
 
     def _fetch_commit(self, commit: str) -> None:
         self.path.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.infn.kaap.plugins.module_utils import bundle as bundles
-from ansible_collections.infn.kaap.plugins.module_utils import garbage, gobuild
+from ansible_collections.infn.kaap.plugins.module_utils import garbage, git_repository, gobuild
 from ansible_collections.infn.kaap.plugins.module_utils.cache import Cache
+from ansible_collections.infn.kaap.plugins.module_utils.git_repository import Repository
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = 86400
@@ -244,6 +245,52 @@ def test_toolchains_that_no_known_clone_asks_for_go(house: House) -> None:
     assert not (house.cache.root / "go/toolchain/0123").exists()
 
 
+def make_clone(house: House, name: str) -> Path:
+    """A clone of a repository of upstream, with its lock, as a pack leaves them."""
+    path = house.cache.root / "git" / f"{name}.git"
+    (path / "objects").mkdir(parents=True)
+    (path / "objects/pack").write_bytes(b"x" * 1000)
+    (house.cache.locks / f"git-{name}").touch()
+    return path
+
+
+def name_repository(root: Path, name: str, url: str) -> Path:
+    """A source record of a clone."""
+    path = root / "release/sources" / f"{name}.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"kind: source\ngit:\n  repository: {url}\n")
+    return path
+
+
+def test_clones_of_repositories_that_no_known_release_names_go(house: House) -> None:
+    other = make_root(house.place / "other")
+    house.pack("1", OLD, other / ".kaap/embedded")
+    name_repository(house.root, "here", "https://example.org/a/here.git")
+    name_repository(other, "there", "https://example.org/a/there")
+    wanted = [make_clone(house, f"example.org+a+{name}") for name in ("here", "there")]
+    gone = make_clone(house, "example.org+a+gone")
+    assert house.collect(now=time.time()).clones == 0, "somebody used it just now"
+    done = house.collect()
+    assert all(path.is_dir() for path in wanted)
+    assert not gone.exists() and not (house.cache.locks / "git-example.org+a+gone").exists()
+    assert done.clones == 1 and done.freed_bytes >= 1000
+    assert "1 clone " in str(done)
+
+
+def test_clones_stay_while_a_record_cannot_be_read(house: House) -> None:
+    path = name_repository(house.root, "here", "https://example.org/a/here")
+    path.write_text("git: [")
+    unknown = make_clone(house, "example.org+a+here")
+    assert house.collect().clones == 0
+    assert unknown.is_dir()
+
+
+def test_a_clone_is_collected_under_the_name_that_it_was_made_with(house: House) -> None:
+    """The record of this release, and the clone that packing it makes."""
+    (url, *_) = sorted(garbage.repositories(ROOT) or ())
+    assert Repository(house.cache, url, print).path.stem == git_repository.clone_name(url)
+
+
 def test_a_collection_that_was_killed_leaves_no_half_tree(house: House) -> None:
     """A tree is renamed before it is removed; the next pack sweeps what is left of it."""
     doomed = house.cache.scratch_name()
@@ -276,6 +323,17 @@ def test_purge_takes_the_cache_only_when_nobody_else_uses_it(house: House, scrip
     done = subprocess.run(script, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "Removing the cache" in done.stdout
     assert not house.cache.root.exists()
+
+
+def test_purge_leaves_no_empty_directory_of_states(house: House, script: list[str]) -> None:
+    environment = {**os.environ, "KAAP_CACHE": str(house.cache.root)}
+    other = house.place / ".kaap/other"
+    other.mkdir(parents=True)
+    subprocess.run(script, env=environment, check=True)
+    assert other.is_dir(), "the state of another inventory stays"
+    other.rmdir()
+    subprocess.run(script, env=environment, check=True)
+    assert not other.parent.exists()
 
 
 def test_what_a_pack_recorded_is_json_that_the_script_reads(house: House) -> None:

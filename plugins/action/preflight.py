@@ -148,13 +148,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             components=components,
             use_cases={key: tuple(needs) for key, needs in arguments["use_cases"].items()},
             release_problems=broken,
-            unreadable=unreadable(given),
+            unreadable=self._unreadable(given, arguments),
             unreachable=unreachable,
             living=self._living(facts, name, embedded, known),
             node_cidr=facts["node_cidr"],
             port_base=facts["host_port_base"],
             rehearsal=aside,
         )
+
+    def _unreadable(self, given: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, str]:
+        only = settings.names(given.get("kaap_pack_only"))
+        faults, absent = unreadable(given, bool(arguments["packing"] and not arguments["rehearsal"] and not only))
+        for path in absent:
+            self._display.warning(
+                f"{path} is not there: a generated value stands in for it until something is installed"
+            )
+        return faults
 
     def _living(
         self, facts: Mapping[str, Any], name: str, embedded: bool, known: tuple[settings.Machine, ...]
@@ -211,14 +220,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return {str(cache): estimate.disk_bytes}, estimate.memory_bytes, unreachable
 
 
-def unreadable(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return the files that settings name and that cannot be used, and why."""
+def unreadable(given: Mapping[str, Any], installs: bool) -> tuple[dict[str, str], list[str]]:
+    """Return the files that settings name and that cannot be used, and why; and those that are not there yet.
+
+    :param installs: whether this run may end in an installation. Where it only packs manifests, renders or rehearses, a
+        generated value stands in for a secret that is not there yet.
+    """
     oidc = given.get("kaap_oidc")
     path = oidc.get("client_secret_file") if isinstance(oidc, Mapping) else None
     if not isinstance(path, str) or not path:
-        return {}
+        return {}, []
+    if not installs and not Path(path).exists():
+        return {}, [path]
     why = local_host.secret_file_fault(Path(path))
-    return {path: why} if why else {}
+    return ({path: why} if why else {}), []
 
 
 def machines(variables: Mapping[str, Any]) -> tuple[settings.Machine, ...]:

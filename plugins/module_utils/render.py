@@ -242,13 +242,14 @@ class Renderer:
     def _own(self, record: Record, key: str) -> list[Object]:
         """Objects of ours, under ``objects`` or ``resources``: a list, a text, or a list of both."""
         found: list[Object] = []
-        given = (record.get("render") or {}).get(key) or []
+        # Through JSON: what comes from Ansible are subclasses of text and mappings, which YAML's C parser refuses.
+        given = json.loads(json.dumps((record.get("render") or {}).get(key) or []))
         for entry in [given] if isinstance(given, str) else given:
             if isinstance(entry, str):
                 found.extend(parse(entry, f"{record['name']}: {key}"))
             else:
-                found.extend([dict(entry)] if isinstance(entry, Mapping) else entry)
-        return json.loads(json.dumps(found))  # type: ignore[no-any-return]
+                found.extend([entry] if isinstance(entry, dict) else entry)
+        return found
 
     def _run(self, record: Record, command: list[str], extra: Mapping[str, str] | None = None) -> str:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("HELM_", "KUBE"))}

@@ -96,6 +96,20 @@ def test_manifests_are_placed_even_when_their_kind_is_defined_among_them(tmp_pat
     ]  # fmt: skip
 
 
+class Tagged(str):
+    """What Ansible hands over: text with more about it."""
+
+    __slots__ = ()
+
+
+def test_objects_as_text_of_ansible_are_read(tmp_path: Path) -> None:
+    """YAML's C parser takes no subclass of text."""
+    text = Tagged("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}")
+    renderer = render.Renderer(tmp_path, tmp_path, "v1.36.0", catalogue())
+    rendered = renderer.render({"name": "part", "namespace": "home", "render": {"objects": text, "resources": [text]}})
+    assert [obj["metadata"]["name"] for obj in (*rendered.objects, *rendered.resources)] == ["c", "c"]
+
+
 @pytest.mark.parametrize(
     ("recipe", "why"),
     [

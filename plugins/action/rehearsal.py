@@ -146,6 +146,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         for api_version, kind in WORKLOADS:
             resource = client.catalogue.need(api_version, kind)
             workloads += client.list(resource)[0]
+        claims, _ = client.list(CLAIMS)
+        rehearsing.judged_again(outcomes, [*workloads, *claims])
         content = fit.report(
             about={
                 "inventory": self.arguments["inventory"],
@@ -160,7 +162,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             nodes=client.list(NODES)[0],
             pods=client.list(rehearsing.PODS)[0],
             workloads=workloads,
-            claims=client.list(CLAIMS)[0],
+            claims=claims,
         )
         files = {kind: state.parent / f"rehearsal.{kind}" for kind in ("json", "md")}
         write_json(files["json"], content)
@@ -168,7 +170,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return {"changed": True, "summary": fit.summary(content, files["md"]), "fits": content["fits"]}
 
     def _later(self, client: KubeClient, outcomes: dict[str, Any]) -> None:
-        made = [obj for name, out in outcomes.items() for obj in fit.later_objects(name, out.get("later") or [])]
+        made = [
+            obj
+            for name, outcome in outcomes.items()
+            for obj in fit.later_objects(name, outcome.get("later") or [], self.shapes)
+        ]
         if made:
             client.apply(
                 NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": fit.LATER_NAMESPACE}}

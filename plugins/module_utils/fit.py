@@ -8,7 +8,13 @@ from typing import Any
 
 from ansible_collections.infn.kaap.plugins.module_utils import quantities, rehearsing
 from ansible_collections.infn.kaap.plugins.module_utils.render import COMPONENT_LABEL
-from ansible_collections.infn.kaap.plugins.module_utils.shapes import CONTROL_PLANE_LABEL, Shape
+from ansible_collections.infn.kaap.plugins.module_utils.shapes import (
+    CONTROL_PLANE_LABEL,
+    CPUS_LABEL,
+    GPU,
+    GPU_PRESENT_LABEL,
+    Shape,
+)
 
 Object = Mapping[str, Any]
 Amounts = dict[str, Decimal]
@@ -19,6 +25,7 @@ KUBERNETES = "kubernetes"
 LATER_NAMESPACE = "kaap-rehearsal"
 LATER_ANNOTATION = "kaap.infn.it/later"
 PER_NODE = "per node"
+PER_GPU_NODE = "per GPU node"
 ZERO = Decimal(0)
 
 
@@ -104,46 +111,64 @@ def is_over(pod: Object) -> bool:
     return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
-def later_objects(component: str, entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def later_objects(
+    component: str, entries: Sequence[Mapping[str, Any]], shapes: Sequence[Shape]
+) -> list[dict[str, Any]]:
     """Workloads that stand for the pods which a component's controllers create later, for the scheduler to judge.
 
     :param entries: ``later`` of its record.
+    :param shapes: the machines; what is asked for as a share of a machine's CPUs differs from one to the other.
     """
     made = []
     for number, entry in enumerate(entries):
-        requests = {key: str(entry[key]) for key in ("cpu", "memory") if entry.get(key)}
-        resources: dict[str, Any] = {"requests": requests}
-        if entry.get("gpus"):
-            resources["limits"] = {"nvidia.com/gpu": str(entry["gpus"])}
+        share = str(entry["cpu"]).removesuffix("%")
         name = f"{component}-{number}"
-        labels = {"app.kubernetes.io/name": name}
-        per_node = entry.get("count", 1) == PER_NODE
-        spec: dict[str, Any] = {
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "automountServiceAccountToken": False,
-                    "containers": [{"name": "later", "image": "registry.k8s.io/pause:3", "resources": resources}],
-                },
-            },
-        }
-        if not per_node:
-            spec["replicas"] = int(entry.get("count", 1))
-        made.append(
-            {
-                "apiVersion": "apps/v1",
-                "kind": "DaemonSet" if per_node else "Deployment",
-                "metadata": {
-                    "name": name,
-                    "namespace": LATER_NAMESPACE,
-                    "labels": {COMPONENT_LABEL: component},
-                    "annotations": {LATER_ANNOTATION: str(entry["what"])},
-                },
-                "spec": spec,
-            }
-        )
+        if share == str(entry["cpu"]):
+            made.append(_later(component, name, entry, {}))
+            continue
+        for size, cpus in enumerate(sorted({shape.cpus for shape in shapes}, key=quantities.parse)):
+            part = quantities.parse(cpus) * Decimal(share) / 100
+            sized = {**entry, "cpu": f"{int(part * 1000)}m"}
+            made.append(_later(component, f"{name}-{size}", sized, {CPUS_LABEL: cpus}))
     return made
+
+
+def _later(component: str, name: str, entry: Mapping[str, Any], selector: Mapping[str, str]) -> dict[str, Any]:
+    requests = {key: str(entry[key]) for key in ("cpu", "memory")}
+    resources: dict[str, Any] = {"requests": requests}
+    if entry.get("gpus"):
+        resources["limits"] = {GPU: str(entry["gpus"])}
+    labels = {"app.kubernetes.io/name": name}
+    count = entry["count"]
+    pod: dict[str, Any] = {
+        "automountServiceAccountToken": False,
+        "containers": [{"name": "later", "image": "registry.k8s.io/pause:3", "resources": resources}],
+    }
+    if count == PER_GPU_NODE:
+        selector = {**selector, GPU_PRESENT_LABEL: "true"}
+    if count == PER_GPU_NODE or entry.get("gpus"):
+        # As whatever uses GPUs does: sites keep other pods off such machines with it.
+        pod["tolerations"] = [{"key": GPU, "operator": "Exists", "effect": "NoSchedule"}]
+    if selector:
+        pod["nodeSelector"] = dict(selector)
+    spec: dict[str, Any] = {
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": pod},
+    }
+    each = count in (PER_NODE, PER_GPU_NODE)
+    if not each:
+        spec["replicas"] = int(count)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet" if each else "Deployment",
+        "metadata": {
+            "name": name,
+            "namespace": LATER_NAMESPACE,
+            "labels": {COMPONENT_LABEL: component},
+            "annotations": {LATER_ANNOTATION: str(entry["what"])},
+        },
+        "spec": spec,
+    }
 
 
 def numbers(given: Mapping[str, Decimal]) -> dict[str, float]:

@@ -203,6 +203,17 @@ def settle(
         pause(TICK)
 
 
+def judged_again(outcomes: Mapping[str, dict[str, Any]], objects: Iterable[Object]) -> None:
+    """Forget, at the end, what was told as not ready and became so after nobody waited for it any more.
+
+    :param outcomes: by component; changed in place.
+    :param objects: workloads and claims as they are now.
+    """
+    ready = {describe(obj) for obj in objects if readiness.judge(obj).ready}
+    for outcome in outcomes.values():
+        outcome["not_ready"] = [entry for entry in outcome["not_ready"] if entry["object"] not in ready]
+
+
 class Volumes:
     """A provisioner for claims: the volume that each wants, at once, with nothing behind it.
 

@@ -17,6 +17,9 @@ KEYS = (
 )  # fmt: skip
 GPU = "nvidia.com/gpu"
 PRODUCT_LABEL = "nvidia.com/gpu.product"
+GPU_PRESENT_LABEL = "nvidia.com/gpu.present"
+# What pods are told apart by that ask for a share of their machine.
+CPUS_LABEL = "kaap.infn.it/cpus"
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 SIMULATED = "kwok.x-k8s.io/node"
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -173,13 +176,14 @@ def node(shape: Shape) -> dict[str, Any]:
     labels = {
         "kubernetes.io/hostname": shape.name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
         "beta.kubernetes.io/os": "linux", "beta.kubernetes.io/arch": "amd64", "type": "kwok",
+        CPUS_LABEL: shape.cpus,
     }  # fmt: skip
     if shape.control_plane:
         labels |= {CONTROL_PLANE_LABEL: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""}
     if shape.gpus:
         capacity[shape.gpu_resource] = str(shape.gpus)
         labels |= {
-            PRODUCT_LABEL: shape.gpu_product, "nvidia.com/gpu.present": "true", "nvidia.com/gpu.count": str(shape.gpus)
+            PRODUCT_LABEL: shape.gpu_product, GPU_PRESENT_LABEL: "true", "nvidia.com/gpu.count": str(shape.gpus)
         }  # fmt: skip
     allocatable = {**capacity, "memory": str(shape.memory - MEMORY_RESERVE)}
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -211,11 +212,35 @@ def test_workloads_that_stand_for_later_pods() -> None:
         {"what": "gateway", "count": 2, "cpu": "100m", "memory": "128Mi"},
         {"what": "agent", "count": "per node", "cpu": "1", "memory": "1Gi", "gpus": 1},
     ]
-    gateway, agent = fit.later_objects("istio", entries)
+    gateway, agent = fit.later_objects("istio", entries, [])
     assert (gateway["kind"], gateway["spec"]["replicas"]) == ("Deployment", 2)
     assert agent["kind"] == "DaemonSet" and "replicas" not in agent["spec"]
     limits = agent["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
     assert limits == {"nvidia.com/gpu": "1"}
+    assert agent["spec"]["template"]["spec"]["tolerations"][0]["key"] == "nvidia.com/gpu"
+
+
+def test_later_pods_that_go_with_gpus_or_with_the_size_of_their_machine() -> None:
+    entries = [
+        {"what": "driver", "count": "per GPU node", "cpu": "0", "memory": "0"},
+        {"what": "engine", "count": "per node", "cpu": "5%", "memory": "64Mi"},
+    ]
+    machines = [dataclasses.replace(shape(name), cpus=cpus) for name, cpus in (("a", "128"), ("b", "8"), ("c", "8"))]
+    driver, *engines = fit.later_objects("x", entries, machines)
+    pod = driver["spec"]["template"]["spec"]
+    assert pod["nodeSelector"] == {"nvidia.com/gpu.present": "true"} and "tolerations" in pod
+    assert shapes.node(shape("gpu", gpus=8))["metadata"]["labels"].items() >= pod["nodeSelector"].items()
+    found = {}
+    for engine in engines:
+        (selector,) = engine["spec"]["template"]["spec"]["nodeSelector"].items()
+        (container,) = engine["spec"]["template"]["spec"]["containers"]
+        found[selector] = container["resources"]["requests"]
+        assert any(selector in shapes.node(machine)["metadata"]["labels"].items() for machine in machines)
+    assert found == {
+        (shapes.CPUS_LABEL, "8"): {"cpu": "400m", "memory": "64Mi"},
+        (shapes.CPUS_LABEL, "128"): {"cpu": "6400m", "memory": "64Mi"},
+    }
+    assert len({engine["metadata"]["name"] for engine in engines}) == 2
 
 
 def test_machines_of_one_shape_share_a_line() -> None:

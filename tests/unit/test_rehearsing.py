@@ -129,3 +129,16 @@ def test_only_what_the_scheduler_said_counts() -> None:
     assert rehearsing.unschedulable(pod(status="False", reason="SchedulingGated", message="later")) == ""
     assert rehearsing.unschedulable(pod(status="True")) == ""
     assert rehearsing.unschedulable({"status": {}}) == ""
+
+
+@pytest.mark.parametrize(
+    ("available", "told"), [(1, ["Job here/gone"]), (0, ["Deployment here/slow", "Job here/gone"])]
+)
+def test_what_became_ready_late_is_not_told(available: int, told: list[str]) -> None:
+    status = {"updatedReplicas": 1, "replicas": 1, "availableReplicas": available}
+    slow = obj("apps/v1", "Deployment", "slow", spec={"replicas": 1}, status=status)
+    slow["metadata"]["namespace"] = "here"
+    entries = [{"object": name, "why": "0 of 1"} for name in ("Deployment here/slow", "Job here/gone")]
+    outcomes: Object = {"one": {"not_ready": entries}}
+    rehearsing.judged_again(outcomes, [slow])
+    assert [entry["object"] for entry in outcomes["one"]["not_ready"]] == told

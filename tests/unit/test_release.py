@@ -292,6 +292,9 @@ def test_keys_of_rendering_are_admitted(tmp_path: Path) -> None:
 
 def test_pods_that_come_later_are_admitted(tmp_path: Path) -> None:
     good = [{"what": "proxies", "count": "per node", "cpu": "100m", "memory": "1.5Gi", "gpus": 1, "storage": "10Gi"}]
+    good += [{"what": "engines", "count": "per GPU node", "cpu": "12%", "memory": "0"}]
     release.load(make(tmp_path / "good", component(later=good)))
-    wrong = [{**good[0], "count": 0}, {**good[0], "cpu": "12%"}]
-    assert len(problems(tmp_path / "bad", component(later=wrong))) == 2
+    # A share of a machine needs to be the share of one.
+    wrong = [{**good[0], "count": 0}, {**good[0], "cpu": "12q"}, {**good[1], "count": 1}]
+    found = problems(tmp_path / "bad", component(later=wrong))
+    assert len(found) == 3 and "later[2].count" in "".join(found), found

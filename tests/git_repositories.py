@@ -12,7 +12,8 @@ The traps, each where the real ones have it:
 - a kustomization names remote bases: a directory of another repository, and a file of a release;
 - a custom resource stands before the definition of its kind;
 - images hide in a ConfigMap, an argument, a variable and a custom resource;
-- the second version of ``widgets`` renames what a patch of ours aims at, and changes a field that cannot be changed;
+- the second version of ``widgets`` renames what a patch of ours aims at;
+- its third version changes a field that cannot be changed, and a Job, which can only be made again;
 - a Secret with a password that everybody knows;
 - a chart depends on charts that are not in its repository, one of them switched off.
 """
@@ -219,9 +220,9 @@ spec:
 
 
 def widgets(version: int) -> dict[str, str]:
-    """Files of the repository ``widgets``; version 2 renames the controller's Deployment and changes its selector."""
-    suffix, label = ("", "app") if version == 1 else ("-manager", "app.kubernetes.io/name")
-    name = "widgets-controller" if version == 1 else "widgets-manager"
+    """Files of the repository ``widgets``; version 2 renames the controller's Deployment, 3 changes its selector."""
+    name, suffix = ("widgets-manager", "-manager") if version == 2 else ("widgets-controller", "")
+    label = "app.kubernetes.io/name" if version == 3 else "app"
     hidden = ["args: [--worker-image=docker.io/acme/worker:v1]", "env:"]
     hidden += ["  - {name: HELPER_IMAGE, value: 'docker.io/acme/helper:v1'}"]
     return {
@@ -280,10 +281,10 @@ CHARTS = {
 
 
 def upstream(folder: Path) -> Upstream:
-    """The repositories ``widgets`` (two commits), ``engine`` and ``charts``."""
+    """The repositories ``widgets`` (three commits), ``engine`` and ``charts``."""
     made = Upstream(folder)
-    made.commit("widgets", widgets(1))
-    made.commit("widgets", widgets(2))
+    for version in (1, 2, 3):
+        made.commit("widgets", widgets(version))
     made.commit("engine", ENGINE)
     made.commit("charts", CHARTS)
     return made

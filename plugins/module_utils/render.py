@@ -127,8 +127,10 @@ class Renderer:
         ]
         parts += [(home, self._manifests(record, str(name))) for name in recipe.get("manifests") or []]
         loaded = Loaded(parts, self._own(record, "objects"), self._own(record, "resources"))
+        drops = recipe.get("drop") or []
         for objects in (*(objects for _, objects in parts), loaded.own, loaded.resources):
-            self._learn(objects)
+            # A definition that is left out defines nothing: what is of its kind comes from elsewhere, or is an error.
+            self._learn(obj for obj in objects if not any(targets.matches(target, obj) for target in drops))
         return loaded
 
     def finish(self, record: Record, loaded: Loaded) -> Rendered:

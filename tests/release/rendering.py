@@ -9,7 +9,8 @@ from typing import Any
 import jinja2.nativetypes
 from ansible_collections.infn.kaap.plugins.filter.network_policies import network_policies
 from ansible_collections.infn.kaap.plugins.filter.tenancy_objects import tenancy_objects
-from ansible_collections.infn.kaap.plugins.module_utils import deployment, ingress, openapi, release
+from ansible_collections.infn.kaap.plugins.module_utils import deployment, ingress, openapi, pack, release
+from ansible_collections.infn.kaap.plugins.module_utils.cache import Cache
 from ansible_collections.infn.kaap.plugins.module_utils.queues import queue_objects
 from ansible_collections.infn.kaap.plugins.module_utils.render import Rendered, Renderer
 
@@ -47,6 +48,20 @@ def bundle() -> Path:
     facts = deployment.describe([str(ROOT / "inventories/embedded")], root=ROOT)
     manifest = deployment.bundle_manifest(facts["state_dir"])
     return Path(facts["cache"]) / "bundles" / str(manifest["digest"]).removeprefix("sha256:")
+
+
+def packed(root: Path, cache: Path, records: dict[str, release.Record]) -> Path:
+    """What git gives these records, as a bundle of charts and manifests with the tools of the deployment's beside them.
+
+    :param root: the repository whose release the records are.
+    """
+    result = pack.Packer(root, Cache(cache), ["git"], lambda _: None).run(records, None, only={"charts", "manifests"})
+    place = cache / "rendering"
+    place.mkdir()
+    (place / "bin").symlink_to(bundle() / "bin")
+    for name in ("charts", "manifests"):
+        (place / name).symlink_to(Path(result.bundle_dir) / name)
+    return place
 
 
 def swagger() -> dict[str, Any]:

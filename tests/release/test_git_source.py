@@ -20,17 +20,6 @@ MIRROR = os.environ.get("KAAP_TEST_GIT_CONFIG", "")
 RECORDS = release.load(rendering.ROOT)
 
 
-def packed(root: Path, cache: Path, records: dict[str, release.Record]) -> Path:
-    """A bundle of charts and manifests alone, with the tools of the deployment's bundle beside them."""
-    result = pack.Packer(root, Cache(cache), ["git"], lambda _: None).run(records, None, only={"charts", "manifests"})
-    place = cache / "rendering"
-    place.mkdir()
-    (place / "bin").symlink_to(rendering.bundle() / "bin")
-    for name in ("charts", "manifests"):
-        (place / name).symlink_to(Path(result.bundle_dir) / name)
-    return place
-
-
 @pytest.fixture
 def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> git_repositories.Upstream:
     made = git_repositories.upstream(tmp_path / "upstream")
@@ -42,7 +31,7 @@ def rendered(tmp_path: Path, upstream: git_repositories.Upstream, monkeypatch: A
     """The component ``widgets`` at one of its commits; git finds nothing while it is rendered."""
     root = make(tmp_path / "repository", *upstream.records(version))
     records = release.select(release.load(root), "full")
-    place = packed(root, tmp_path / "cache", records)
+    place = rendering.packed(root, tmp_path / "cache", records)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     renderer = Renderer(place, root, "v1.36.0", openapi.catalogue(rendering.swagger()))

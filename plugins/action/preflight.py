@@ -10,12 +10,14 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.infn.kaap.plugins.module_utils import (
+    certificates,
     deployment,
     gobuild,
     host_facts,
     living,
     local_host,
     pack,
+    pem_files,
     pod_network,
     registry_clients,
     rehearsal,
@@ -149,6 +151,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             use_cases={key: tuple(needs) for key, needs in arguments["use_cases"].items()},
             release_problems=broken,
             unreadable=self._unreadable(given, arguments),
+            certificates=certificate_faults(given),
             unreachable=unreachable,
             living=self._living(facts, name, embedded, known),
             node_cidr=facts["node_cidr"],
@@ -224,16 +227,25 @@ def unreadable(given: Mapping[str, Any], installs: bool) -> tuple[dict[str, str]
     """Return the files that settings name and that cannot be used, and why; and those that are not there yet.
 
     :param installs: whether this run may end in an installation. Where it only packs manifests, renders or rehearses, a
-        generated value stands in for a secret that is not there yet.
+        generated value stands in for a client secret that is not there yet. Nothing stands in for a certificate.
     """
-    oidc = given.get("kaap_oidc")
-    path = oidc.get("client_secret_file") if isinstance(oidc, Mapping) else None
-    if not isinstance(path, str) or not path:
-        return {}, []
-    if not installs and not Path(path).exists():
-        return {}, [path]
-    why = local_host.secret_file_fault(Path(path))
-    return ({path: why} if why else {}), []
+    oidc, tls = (value if isinstance(value := given.get(name), Mapping) else {} for name in ("kaap_oidc", "kaap_tls"))
+    client = oidc.get("client_secret_file")
+    judges = {client: local_host.secret_file_fault}
+    judges |= {tls.get(key): local_host.secret_file_fault for key in ("key", "ca_key")}
+    judges |= {tls.get(key): local_host.file_fault for key in ("certificate", "ca_certificate")}
+    named = {path: judge for path, judge in judges.items() if isinstance(path, str) and path}
+    absent = [path for path in named if path == client and not installs and not Path(path).exists()]
+    whys = {path: judge(Path(path)) for path, judge in named.items() if path not in absent}
+    return {path: why for path, why in whys.items() if why}, absent
+
+
+def certificate_faults(given: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return by key of kaap_tls what is wrong with the content of its files, and the fix."""
+    tls = given.get("kaap_tls")
+    if not isinstance(tls, Mapping):
+        return {}
+    return pem_files.faults_of_files(tls, str(given.get("kaap_domain")), certificates.utcnow())
 
 
 def machines(variables: Mapping[str, Any]) -> tuple[settings.Machine, ...]:

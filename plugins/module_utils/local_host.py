@@ -282,12 +282,18 @@ def last_words(output: str) -> str:
     return (errors or lines or ["it failed without a word"])[-1]
 
 
-def secret_file_fault(path: Path) -> str:
-    """Return why a file cannot be used as a secret; empty when it can."""
+def file_fault(path: Path) -> str:
+    """Return why a text file cannot be used; empty when it can."""
     try:
         content = path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as problem:
         return f"cannot be read: {getattr(problem, 'strerror', None) or problem}"
-    if not content:
-        return "is empty"
+    return "" if content else "is empty"
+
+
+def secret_file_fault(path: Path) -> str:
+    """Return why a file cannot be used as a secret; empty when it can."""
+    why = file_fault(path)
+    if why:
+        return why
     return "can be read by others than its owner" if path.stat().st_mode & 0o077 else ""

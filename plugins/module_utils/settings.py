@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.infn.kaap.plugins.module_utils import cidr, gpu, pipelines, pod_network, tenancy_rules, waves
+from ansible_collections.infn.kaap.plugins.module_utils import (
+    cidr,
+    gpu,
+    ingress_rules,
+    pipelines,
+    pod_network,
+    tenancy_rules,
+    waves,
+)
 
 Spec = Mapping[str, Any]
 PREFIX = "kaap_"
@@ -72,6 +80,7 @@ class Host:
     :ivar needed_disk: by directory, bytes that deploying needs there
     :ivar free_disk: by directory, bytes free there
     :ivar unreadable: files that a setting names and that cannot be used, and why
+    :ivar certificates: by key of kaap_tls, fault and fix of what its file holds
     :ivar unreachable: by client (pip, go, apt), what is wrong with its registry, and the fix
     :ivar rehearsal: whether the machines are only simulated: none of them needs an address, or room in a network here
     :ivar living: by setting, the networks that the deployment's cluster was made with; none where there is no cluster
@@ -91,6 +100,7 @@ class Host:
     use_cases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     release_problems: tuple[str, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    certificates: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     unreachable: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     living: Mapping[str, str] = field(default_factory=dict)
     node_cidr: str = ""
@@ -143,6 +153,7 @@ def validate(settings: Mapping[str, Any], specs: Spec, host: Host) -> list[Probl
         check_stores,
         check_queues,
         check_tenants,
+        check_ingress,
         check_host,
         check_release,
     )
@@ -491,23 +502,51 @@ def check_object_store(settings: Mapping[str, Any], _host: Host) -> list[Problem
     return problems
 
 
+def chosen(settings: Mapping[str, Any], host: Host) -> waves.Selection:
+    """Return what the settings choose; nothing where they do not fit together, which check_components tells."""
+    if "kaap_profile" not in settings:
+        return waves.Selection()
+    records = [{"name": name, **vars(component)} for name, component in host.components.items()]
+    try:
+        changes = settings.get("kaap_components") or {}
+        if pod_network.COMPONENT in host.components:
+            changes = pod_network.switched(changes, str(settings.get("kaap_cni")))
+        return waves.choose(records, str(settings["kaap_profile"]), changes)
+    except (waves.WaveError, AttributeError, TypeError):
+        return waves.Selection()
+
+
+# A database or an object store of one's own: the setting, what is missing of it, the component that it stands for,
+# and the components that keep something there.
+STORES: tuple[tuple[str, Callable[[Mapping[str, Any]], list[str]], str, tuple[str, ...]], ...] = (
+    ("kaap_database", pipelines.missing_of_database, "mysql", ("pipelines", "katib", "model-registry")),
+    ("kaap_s3", pipelines.missing_of_store, "minio", ("pipelines",)),
+)
+
+
 def check_stores(settings: Mapping[str, Any], host: Host) -> list[Problem]:
-    """A database or an object store of one's own that is not all there, or has ours beside it."""
+    """A database or an object store of one's own that is not all there, is missing, or has ours beside it."""
     problems = []
-    external: tuple[tuple[str, Callable[[Mapping[str, Any]], list[str]], str], ...] = (
-        ("kaap_database", pipelines.missing_of_database, "mysql"),
-        ("kaap_s3", pipelines.missing_of_store, ""),
-    )
-    for name, missing, component in external:
-        given = settings.get(name) or {}
+    selection = chosen(settings, host)
+    wanted = set(selection.names)
+    for name, missing, component, users in STORES:
+        if name not in settings:
+            continue  # it is wrong itself, and that is told
+        given = settings[name] or {}
         # Only names of keys: values are secrets.
         problems += [Problem(name, key, "is missing", "give it, or leave all of it empty") for key in missing(given)]
-        override = (settings.get("kaap_components") or {}).get(component) or {}
-        default = component in host.components and settings.get("kaap_profile") == host.components[component].profile
-        if given and component and override.get("enabled", default):
+        needing = [user for user in users if user in wanted]
+        # Tenants have their buckets in minio, also where Pipelines has a store of its own.
+        if given and component == "mysql" and component in wanted:
             fault = f"is not used: the component {component} is enabled"
             fix = f"set kaap_components.{component}.enabled to false, or leave {name} empty"
             problems.append(Problem(name, given.get("host"), fault, fix))
+        if not given and component in selection.provided:
+            fault, fix = f"is empty, but {component} is provided", f"say in {name} where it is and how to log in"
+            problems.append(Problem(name, {}, fault, fix))
+        elif not given and needing and component not in wanted:
+            fix = f"enable {component} in kaap_components, or give {name}"
+            problems.append(Problem(f"kaap_components.{component}", "disabled", f"is needed by {needing[0]}", fix))
     return problems
 
 
@@ -530,13 +569,15 @@ def check_tenants(settings: Mapping[str, Any], host: Host) -> list[Problem]:
     taken = {component.namespace: f"component {name}" for name, component in host.components.items()}
     queues = settings.get("kaap_queues") or {}
     taken.update({str(each.get("namespace")): "kaap_queues" for each in queues.get("local_queues") or []})
-    records = [{"name": name, **vars(component)} for name, component in host.components.items()]
-    try:
-        profile = "core" if settings.get("kaap_profile") == "core" else "full"
-        enabled = waves.choose(records, profile, settings.get("kaap_components")).enabled
-    except waves.WaveError:
-        enabled = []  # told by check_components
+    enabled = chosen(settings, host).enabled
     return [Problem(*fault) for fault in tenancy_rules.faults(settings, enabled, taken, host.unreadable)]
+
+
+def check_ingress(settings: Mapping[str, Any], host: Host) -> list[Problem]:
+    """Domain, certificates, gateways and logins: see :mod:`module_utils.ingress_rules`."""
+    selection = chosen(settings, host)
+    site = ingress_rules.Site(selection.names, selection.provided, host.unreadable, host.certificates)
+    return [Problem(*fault) for fault in ingress_rules.faults(settings, site)]
 
 
 def check_host(settings: Mapping[str, Any], host: Host) -> list[Problem]:

@@ -35,8 +35,26 @@ GOOD: dict[str, Any] = {
         "trainer": Component(needs=("jobset",)),
         "istio": Component(profile="full"),
         "mysql": Component(profile="full"),
+        # Switched on by the cases that are about the way in, and about what Kubeflow's applications store.
+        "cert-manager": Component(profile="optional"),
+        "dex": Component(profile="optional"),
+        "katib": Component(profile="optional", after=("mysql",)),
+        "kubeflow-gateway": Component(profile="optional", after=("cert-manager",)),
+        "oauth2-proxy": Component(profile="optional", after=("dex",)),
+        "pipelines": Component(profile="optional", after=("mysql", "minio")),
     },
     "use_cases": {"remat": ("minio", "kserve", "trainer", "kueue")},
+}
+
+
+ON = {"enabled": True}
+WAY_IN = {"kubeflow-gateway": ON, "cert-manager": ON}
+ACME = {"mode": "acme", "email": "kaap@example.org"}
+IAM = {"issuer": "https://iam.example.org/", "client_id": "kaap", "client_secret_file": "/etc/secret"}
+ADA = {"email": "ada@example.org", "username": "ada", "userID": "1", "hash": "$2y$12$" + "a" * 53}
+DATABASE = {
+    "host": "db.example.org",
+    "users": {"pipelines": {"password": "a"}, "katib": {"password": "b"}, "model_registry": {"password": "c"}},
 }
 
 
@@ -121,6 +139,25 @@ def test_all_problems_are_told_at_once() -> None:
         {"kaap_pod_cidr": "192.168.0.0/23"},
         {"kaap_gpu_sharing": "mig:1g.10gb"},
         {"kaap_longhorn_replicas": 1},
+        {"kaap_tls": {"mode": "acme"}, "kaap_domain": "what profile core does not read"},
+        {"kaap_components": WAY_IN},
+        {"kaap_components": WAY_IN, "kaap_domain": "kaap.example.org", "kaap_tls": ACME},
+        {"kaap_components": WAY_IN, "kaap_tls": {**ACME, "server": "https://ca.kaap.internal/acme/directory"}},
+        {
+            "kaap_components": {"kubeflow-gateway": ON},
+            "kaap_tls": {"mode": "given", "certificate": "/tls.crt", "key": "/tls.key"},
+        },
+        {"kaap_components": {"kubeflow-gateway": ON, "cert-manager": {"provided": True}}},
+        {"kaap_components": {"oauth2-proxy": ON}, "kaap_oidc": IAM},
+        {"kaap_components": {"oauth2-proxy": ON, "dex": ON}, "kaap_dex": {"users": [ADA]}},
+        {"kaap_components": {"oauth2-proxy": ON, "dex": ON}, "kaap_oidc": IAM, "kaap_dex": {"users": [ADA]}},
+        {"kaap_components": {"pipelines": ON, "mysql": ON}},
+        {"kaap_components": {"katib": ON, "mysql": {"provided": True}}, "kaap_database": DATABASE},
+        {"kaap_components": {"katib": ON}, "kaap_database": DATABASE},
+        {
+            "kaap_components": {"pipelines": ON, "mysql": ON, "minio": {"provided": True}},
+            "kaap_s3": {"host": "s3.example.org", "access_key": "a", "secret_key": "b"},
+        },
     ],
     ids=str,
 )

@@ -35,6 +35,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "needs": {"type": "dict", "default": {}},
                 "overrides": {"type": "dict", "default": {}},
                 "keep": {"type": "list", "elements": "str"},
+                "provided": {"type": "dict", "default": {}},
                 "kubeconfig": {"type": "path", "required": True},
                 "bundle_dir": {"type": "path"},
                 "state_dir": {"type": "path", "required": True},
@@ -83,10 +84,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             )
             for record in arguments["components"]
         ]
-        if arguments["state"] != "absent" and not records:
+        if arguments["state"] != "absent" and not records and not arguments["provided"]:
             return []
         client = KubeClient.from_kubeconfig(Path(arguments["kubeconfig"]))
         client.discover()
+        if lacking := apply.missing_definitions(client, arguments["provided"]):
+            raise KubeError("\n".join(["Nothing was touched.", *lacking]))
         options = apply.Options(
             check=bool(self._task.check_mode),
             diff=bool(self._task.diff),

@@ -12,8 +12,8 @@ DOCUMENTATION = r"""
 name: selection
 short_description: Says which components a deployment wants, and in which order they are installed
 description:
-  - Of each record only C(name), C(profile), C(needs), C(after) and C(replaced_by) are read, so that no template in it
-    is evaluated.
+  - Of each record only C(name), C(version), C(profile), C(needs), C(after), C(replaced_by) and C(definitions) are read,
+    so that no template in it is evaluated.
 options:
   _input:
     description: Release records of components.
@@ -46,7 +46,8 @@ RETURN = r"""
 _value:
   description:
     - C(names) of the wanted components; C(enabled), the names of those wanted or provided; C(needs), name to the
-      wanted components that come first; C(waves), lists of names, of which each needs nothing of its own wave.
+      wanted components that come first; C(waves), lists of names, of which each needs nothing of its own wave;
+      C(provided), name to C(version) and C(definitions) of the components that the cluster has already.
   type: dict
 """
 
@@ -64,7 +65,22 @@ def selection(
     except waves.WaveError as error:
         raise AnsibleFilterError(str(error)) from error
     needs = {name: list(needed) for name, needed in chosen.needs.items()}
-    return {"names": chosen.names, "enabled": chosen.enabled, "needs": needs, "waves": order}
+    # Not the whole record: it may hold templates that need what only an installation has.
+    provided = {
+        str(record["name"]): {
+            "version": record.get("version", ""),
+            "definitions": list(record.get("definitions") or []),
+        }
+        for record in records
+        if record["name"] in chosen.provided
+    }
+    return {
+        "names": chosen.names,
+        "enabled": chosen.enabled,
+        "needs": needs,
+        "waves": order,
+        "provided": provided,
+    }
 
 
 class FilterModule:

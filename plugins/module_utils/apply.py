@@ -278,6 +278,26 @@ class Cluster:
             return list(pool.map(run, components))
 
 
+def missing_definitions(client: KubeClient, provided: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What components that the cluster is said to have do not define there, one text for each of them.
+
+    :param provided: by component, ``version`` of the release and ``definitions``, names of definitions that others use.
+    """
+    found = []
+    for name, component in provided.items():
+        judged = [
+            (definition, readiness.crd(live) if (live := client.get(DEFINITION, "", definition)) else None)
+            for definition in component.get("definitions") or []
+        ]
+        lacking = [definition for definition, verdict in judged if verdict is None or not verdict.ready]
+        if lacking:
+            found.append(
+                f"kaap_components.{name}.provided: `True` but the cluster does not serve {', '.join(lacking)}; "
+                f"install {name} {component.get('version', '')} there, or take provided out and it is installed"
+            )
+    return found
+
+
 def read_inventories(client: KubeClient) -> dict[str, Inventory]:
     """What is installed, by component."""
     found, _ = client.list(CONFIG_MAP, INVENTORY_NAMESPACE, labels=f"{INVENTORY_LABEL}=true")

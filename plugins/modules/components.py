@@ -39,6 +39,12 @@ options:
     description: Names of the components that stay, with O(state=absent).
     type: list
     elements: str
+  provided:
+    description:
+      - By name, components that the cluster has already, each with C(version) of the release and C(definitions), names of
+        definitions that other components use. The task fails before it does anything when one of these is not served.
+    type: dict
+    default: {}
   kubeconfig:
     description: How to reach the cluster.
     type: path

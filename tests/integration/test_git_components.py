@@ -156,7 +156,15 @@ def test_one_pass_then_nothing_to_change_then_nothing_left(house: House, client:
     records = gadget_needs_widgets(house.records())
     _, order = house.prepare(records)
     assert [[record["name"] for record in wave] for wave in order] == [["widgets"], ["gadget"]]
+    # What is said to be there, and is not, is named with its fix; it is there once its definition is.
+    provided = {"widgets": {"version": "1.0.0", "definitions": [DEFINITION]}}
+    (missing,) = apply.missing_definitions(client, provided)
+    assert missing == (
+        f"kaap_components.widgets.provided: `True` but the cluster does not serve {DEFINITION}; "
+        "install widgets 1.0.0 there, or take provided out and it is installed"
+    )
     first = house.installed(records)
+    assert apply.missing_definitions(client, provided) == []
     assert not any(result.updated or result.replaced or result.taken_back for result in first.values())
     # What stood before its definition in upstream's file is there, and what the record drops is not.
     assert client.get(WIDGET, "widgets", "first") is not None

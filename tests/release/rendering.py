@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +95,27 @@ def render_all(place: Path, kube_version: str = "v1.36.0") -> dict[str, Rendered
         name = next(name for name, record in records.items() if not set(record.get("needs", [])) & set(records))
         done[name] = renderer.render(templated(records.pop(name)))
     return done
+
+
+def undeclared(parts: Mapping[str, Iterable[Mapping[str, Any]]], records: Mapping[str, Any]) -> list[str]:
+    """Definitions that a component's record names and that it lacks, or that others use and that it does not name.
+
+    :param parts: the objects of each component.
+    """
+    parts = {name: list(objects) for name, objects in parts.items()}
+    makers: dict[tuple[str, str], tuple[str, str]] = {}
+    made: dict[str, set[str]] = {}
+    for name, objects in parts.items():
+        for obj in objects:
+            if obj["kind"] == "CustomResourceDefinition":
+                makers[obj["spec"]["group"], obj["spec"]["names"]["kind"]] = (name, obj["metadata"]["name"])
+                made.setdefault(name, set()).add(obj["metadata"]["name"])
+    kinds = {
+        (name, (obj["apiVersion"].rpartition("/")[0], obj["kind"])) for name, objs in parts.items() for obj in objs
+    }
+    used = {makers[kind] for name, kind in kinds if kind in makers and makers[kind][0] != name}
+    named = {(name, each) for name in parts for each in records[name].get("definitions") or []}
+    return [
+        *(f"{name}: add {each} to definitions, others use it" for name, each in sorted(used - named)),
+        *(f"{name}: does not define {each}" for name, each in sorted(named) if each not in made.get(name, ())),
+    ]

@@ -114,3 +114,11 @@ def test_pods_are_restricted(rendered: dict[str, Rendered], name: str) -> None:
             assert both["allowPrivilegeEscalation"] is False
             assert both["capabilities"]["drop"] == ["ALL"]
             assert both["seccompProfile"]["type"] == "RuntimeDefault"
+
+
+def test_records_name_the_definitions_that_others_use(rendered: dict[str, Rendered]) -> None:
+    records = dict(rendering.components())
+    parts = {name: [*each.objects, *each.resources] for name, each in rendered.items()}
+    assert rendering.undeclared(parts, records) == []
+    records["trainer"] = {**records["trainer"], "definitions": ["somethings.trainer.kubeflow.org"]}
+    assert rendering.undeclared(parts, records)[-1] == "trainer: does not define somethings.trainer.kubeflow.org"

@@ -406,12 +406,24 @@ class KubeClient:
         return status == 201, applied
 
     def delete(
-        self, resource: Resource, namespace: str, name: str, *, propagation: str = "Background", dry_run: bool = False
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        *,
+        propagation: str = "Background",
+        dry_run: bool = False,
+        grace: int | None = None,
     ) -> bool:
-        """Ask for the deletion of one object; False when it is not there."""
+        """Ask for the deletion of one object; False when it is not there.
+
+        :param grace: seconds that a pod has to end, whatever it asks for itself.
+        """
         query = {"propagationPolicy": propagation}
         if dry_run:
             query["dryRun"] = "All"
+        if grace is not None:
+            query["gracePeriodSeconds"] = str(grace)
         try:
             self.call(
                 "DELETE", resource.path(namespace, name), query, what=f"delete {resource.kind} {namespace}/{name}"

@@ -13,6 +13,7 @@ try:
     import urllib3
     from minio import Minio, MinioAdmin
     from minio.credentials import StaticProvider
+    from minio.deleteobjects import DeleteObject
     from minio.error import MinioAdminException, MinioException, S3Error
     from minio.versioningconfig import ENABLED, SUSPENDED, VersioningConfig
 except ImportError:  # pragma: no cover - the environment is locked; ansible-test imports without it
@@ -41,8 +42,8 @@ class Contents:
 class Change:
     """One thing to do.
 
-    :ivar verb: `make bucket`, `set versioning`, `set policy`, `remove policy`, `make user`, `set secret`,
-        `attach policy`, `detach policy`, `remove user`
+    :ivar verb: `make bucket`, `remove bucket`, `set versioning`, `set policy`, `remove policy`, `make user`,
+        `renew user`, `attach policy`, `detach policy`, `remove user`
     """
 
     verb: str
@@ -97,11 +98,13 @@ def changes(
         if normal(document) != normal(there.policies.get(name)):
             todo.append(Change("set policy", name, normal(document)))
     for name, policies in wanted.users.items():
+        has = set(there.users.get(name, ()))
         if name not in there.users:
             todo.append(Change("make user", name))
         elif not logins.get(name):
-            todo.append(Change("set secret", name))
-        has = set(there.users.get(name, ()))
+            # Made anew: whoever had the old secret may have made access keys of its own with it, which only go with it.
+            todo.append(Change("renew user", name))
+            has = set()
         todo += [Change("attach policy", name, policy) for policy in policies if policy not in has]
         todo += [Change("detach policy", name, policy) for policy in sorted(has - set(policies))]
     for name in managed.get("users", ()):
@@ -217,6 +220,21 @@ class Store:
             response.close()
         return content
 
+    def bucket_names(self) -> set[str]:
+        """Return the buckets that are there.
+
+        :raises StoreError: when the server does not answer, or refuses the login
+        """
+        return {str(bucket.name) for bucket in self._ask("list the buckets", self._s3.list_buckets)}
+
+    def _remove_bucket(self, name: str) -> None:
+        """Remove a bucket with every version of every object in it."""
+        items = self._s3.list_objects(name, recursive=True, include_version=True)
+        doomed = (DeleteObject(item.object_name, item.version_id) for item in items)
+        for error in self._s3.remove_objects(name, doomed):
+            raise StoreError(f"remove from {name}: {error.code}: {error.message}")
+        self._s3.remove_bucket(name)
+
     def do(self, change: Change, secrets: Mapping[str, str]) -> None:
         """Make one change.
 
@@ -226,13 +244,14 @@ class Store:
         name, detail, admin = change.name, change.detail, self._admin
         steps: dict[str, Callable[[], Any]] = {
             "make bucket": lambda: self._s3.make_bucket(name),
+            "remove bucket": lambda: self._remove_bucket(name),
             "set versioning": lambda: self._s3.set_bucket_versioning(
                 name, VersioningConfig(ENABLED if detail == "on" else SUSPENDED)
             ),
             "set policy": lambda: admin.policy_add(name, policy=detail),
             "remove policy": lambda: admin.policy_remove(name),
             "make user": lambda: admin.user_add(name, secrets[name]),
-            "set secret": lambda: admin.user_add(name, secrets[name]),
+            "renew user": lambda: (admin.user_remove(name), admin.user_add(name, secrets[name])),
             "attach policy": lambda: admin.attach_policy([detail], user=name),
             "detach policy": lambda: admin.detach_policy([detail], user=name),
             "remove user": lambda: admin.user_remove(name),

@@ -5,11 +5,12 @@ people are bound exactly as Kubeflow's access management (KFAM) binds them, so t
 Without Kubeflow the same tenant is a plain namespace.
 
 Everything here is a pure function of the settings: what is taken out of them is not made any more, and the component's
-inventory removes it. The namespace itself stays, because it holds data.
+inventory removes it. The namespace itself stays, because it holds data; module_utils/closing.py closes it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ Object = dict[str, Any]
 Settings = Mapping[str, Any]
 
 TENANT_LABEL = "kaap.infn.it/tenant"
+# Of a tenant's namespace, as JSON lists: whom to take access from, and what to delete, when they are declared no more.
+PEOPLE_ANNOTATION = "kaap.infn.it/people"
+BUCKETS_ANNOTATION = "kaap.infn.it/buckets"
 GPU = "nvidia.com/gpu"
 QUEUE = "kaap"
 STORE_SECRET = "kaap-s3"  # noqa: S105 - the name of a Secret
@@ -63,6 +67,14 @@ SEEN_KINDS: dict[str, tuple[str, ...]] = {
 LOOK = ["get", "list", "watch"]
 
 
+GROUP_PREFIX = "group "
+
+
+def as_subject(holder: str) -> tuple[str, str]:
+    """Kind and name of the subject that one of :attr:`Tenant.people` is in a RoleBinding."""
+    return ("Group", holder.removeprefix(GROUP_PREFIX)) if holder.startswith(GROUP_PREFIX) else ("User", holder)
+
+
 class TenancyError(Exception):
     """The declared tenants do not fit together; the text names the key, the value and the fix."""
 
@@ -93,7 +105,12 @@ class Tenant:
     @property
     def people(self) -> list[str]:
         """Everybody who can read its secrets, sorted: viewers cannot."""
-        return sorted({self.owner, *self.members, *(f"group {group}" for group in self.groups)})
+        return sorted({self.owner, *self.members, *(f"{GROUP_PREFIX}{group}" for group in self.groups)})
+
+    @property
+    def subjects(self) -> list[tuple[str, str]]:
+        """Kind and name of everybody who has access, sorted."""
+        return sorted(map(as_subject, {*self.people, *self.viewers}))
 
 
 @dataclass(frozen=True)
@@ -184,8 +201,18 @@ def tenancy_objects(
         if artefacts:
             made += pipelines.namespace_objects(tenant.name, artefacts)
         made.append(editor(tenant, with_store="minio" in wanted))
-        made += namespaces.policies(tenant.name, namespaces.load(), networks or namespaces.Networks(), workloads=True)
+        deny, allow = namespaces.policies(
+            tenant.name, namespaces.load(), networks or namespaces.Networks(), workloads=True
+        )
+        # The one that closes the namespace outlives the tenant with it.
+        made += [kept(deny), allow]
     return made
+
+
+def kept(obj: Object) -> Object:
+    """The object, to outlive the tenant."""
+    annotations = {**(obj["metadata"].get("annotations") or {}), queues.KEEP: "true"}
+    return {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
 
 
 def namespace(tenant: Tenant, *, kubeflow: bool) -> Object:
@@ -199,7 +226,11 @@ def namespace(tenant: Tenant, *, kubeflow: bool) -> Object:
         namespaces.WORKLOADS_LABEL: "true",
         **namespaces.pod_security_labels(namespaces.load().workloads_level),
     }
-    annotations = {queues.KEEP: "true"}
+    annotations = {
+        queues.KEEP: "true",
+        PEOPLE_ANNOTATION: json.dumps(sorted({*tenant.people, *tenant.viewers})),
+        BUCKETS_ANNOTATION: json.dumps(sorted(tenant.buckets)),
+    }
     if kubeflow:
         labels.update(PROFILE_LABELS)
         annotations["owner"] = tenant.owner

@@ -168,6 +168,7 @@ def running(programs: Path, base: Path) -> Iterator[Path]:
     manager = [
         str(programs / "kube-controller-manager"), "--kubeconfig", str(path), "--leader-elect=false",
         "--controllers", "garbage-collector-controller,namespace-controller,serviceaccount-controller,"
+        "resourcequota-controller,clusterrole-aggregation-controller,"
         "persistentvolumeclaim-protection-controller",
         "--secure-port", "0", "--use-service-account-credentials=false",
     ]  # fmt: skip

@@ -47,7 +47,6 @@ def test_what_is_there_is_left_alone() -> None:
             ["set versioning remat suspended"],
         ),
         (Contents({"remat": False}, {"remat": {}}, {"remat": ("remat",)}), True, ["set policy remat"]),
-        (Contents({"remat": False}, {"remat": DOCUMENT}, {"remat": ("remat",)}), False, ["set secret remat"]),
         (Contents({"remat": False}, {"remat": DOCUMENT}, {"remat": ("remat", "x")}), True, ["detach policy remat x"]),
         (Contents({"remat": False}, {"remat": DOCUMENT}, {"remat": ()}), True, ["attach policy remat remat"]),
     ],
@@ -55,6 +54,12 @@ def test_what_is_there_is_left_alone() -> None:
 def test_each_difference_is_one_change(there: Contents, login: bool, wanted: list[str]) -> None:
     """Nothing else is touched."""
     assert lines(there, login=login) == wanted
+
+
+def test_a_user_with_another_secret_is_made_anew_with_its_policies() -> None:
+    """With the user go the access keys that somebody made with the old secret, and its policies."""
+    there = Contents({"remat": False}, {"remat": DOCUMENT, "x": {}}, {"remat": ("remat", "x")})
+    assert lines(there, login=False) == ["renew user remat", "attach policy remat remat"]
 
 
 def test_only_what_was_declared_before_is_removed() -> None:
@@ -69,7 +74,7 @@ def test_only_what_was_declared_before_is_removed() -> None:
 def test_a_change_in_words_holds_no_secret() -> None:
     """Diffs are printed."""
     todo = object_store.changes(WANTED, Contents(users={"remat": ("remat",)}), {"remat": False}, {})
-    assert "set secret remat" in [str(change) for change in todo]
+    assert "renew user remat" in [str(change) for change in todo]
 
 
 def test_settings_become_contents() -> None:

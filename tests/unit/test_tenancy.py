@@ -140,7 +140,12 @@ def test_a_profile_with_its_quota() -> None:
 def test_the_namespace_is_one_that_the_profile_controller_accepts_and_that_outlives_the_tenant() -> None:
     """The controller compares the annotation owner; the namespace is not the Profile's, or its data went with it."""
     metadata = objects(FULL)["Namespace", "astro"]["metadata"]
-    assert metadata["annotations"] == {"kaap.infn.it/keep": "true", "owner": ADA}
+    assert metadata["annotations"] == {
+        "kaap.infn.it/keep": "true",
+        "kaap.infn.it/people": f'["{ADA}", "{BOB}", "{CLEO}", "group /kaap/astro", "{NINA}"]',
+        "kaap.infn.it/buckets": '["astro"]',
+        "owner": ADA,
+    }
     assert metadata["labels"]["istio-injection"] == "enabled"
     assert metadata["labels"]["app.kubernetes.io/part-of"] == "kubeflow-profile"
     assert metadata["labels"]["pod-security.kubernetes.io/enforce"] == "baseline"

@@ -579,8 +579,8 @@ class Component:
         ):
             self._note(self.result.created, None, obj)
             return obj
-        # A namespace may be there already: components share them.
-        known = self.options.check or ref.kind == "Namespace" or ref.identity in self._known
+        # A namespace may be there already: components share them. What outlives a component is not in its inventory.
+        known = self.options.check or ref.kind == "Namespace" or is_kept(obj) or ref.identity in self._known
         before = self._look(resource, ref) if known else None
         if before and ref.identity in self._settled and contains(before, obj):
             # Sending it again could not change anything, but takes the server up to a second for a large definition.

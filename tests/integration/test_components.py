@@ -169,6 +169,16 @@ def test_definitions_go_before_their_objects_and_a_second_run_changes_nothing(ho
     assert not house.installed(record, check=True).changed
 
 
+def test_what_outlives_its_component_is_no_change_either(house: House) -> None:
+    """It is not in the inventory, which says of the others that they were there before."""
+    kept = config_map("kept", house.name, key="value")
+    kept["metadata"]["annotations"] = {"kaap.infn.it/keep": "true"}
+    record = house.record([kept])
+    assert house.installed(record).created
+    second = house.installed(record)
+    assert not second.changed, second.updated
+
+
 def test_drift_of_a_declared_field_is_set_back_and_told(house: House, client: KubeClient) -> None:
     record = house.record([config_map("settings", house.name, key="value")])
     house.installed(record)

@@ -84,7 +84,8 @@ def _structure(text: str) -> Any:
     if not STRUCTURED.search(text):
         return None
     try:
-        content = yaml.load(text, Loader=LOADER)  # noqa: S506 - it is a safe loader
+        # Ansible's strings are a subclass, which libyaml refuses.
+        content = yaml.load(str(text), Loader=LOADER)  # noqa: S506 - it is a safe loader
     except (yaml.YAMLError, ValueError):
         return None
     return content if isinstance(content, dict | list) else None

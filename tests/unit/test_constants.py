@@ -85,3 +85,9 @@ def test_schemas_are_not_looked_at() -> None:
 def test_each_constant_says_what_it_is_and_where_from() -> None:
     assert len({constant.name for constant in KNOWN}) == len(KNOWN)
     assert all(constant.origin for constant in KNOWN)
+
+
+def test_strings_of_ansible_are_opened_too() -> None:
+    """They are a subclass of str, which libyaml refuses."""
+    tagged = type("Tagged", (str,), {})("{user: {name: user@example.com}}")
+    assert constants.survivors([obj(data={"config": tagged})], KNOWN) != []

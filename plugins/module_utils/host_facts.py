@@ -31,6 +31,8 @@ PROGRAMS = {
 }
 # Kernel modules, and the paths below /proc/sys that appear with them
 BRIDGE_MODULE, BRIDGE_PATH = "br_netfilter", "/proc/sys/net/bridge"
+# Where a machine has bundles. A directory with a bundle's name is whole: copies get it last.
+BUNDLES = Path("/opt/kaap/bundles")
 JOINED_MARK = "/etc/kubernetes/kaap-joined"
 # kubelet's own defaults, https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
 DEFAULT_EVICTION_SHARE = 0.10
@@ -227,6 +229,11 @@ def describe(
     return facts
 
 
+def bundles(directory: Path) -> list[str]:
+    """Return the paths of the bundles in a directory that may be missing."""
+    return sorted(str(path.parent) for path in directory.glob("*/bundle.json"))
+
+
 def hard_limit(kind: int) -> int:
     """Return the hard limit of a resource.RLIMIT_*; a very large number where there is none."""
     limit = resource.getrlimit(kind)[1]
@@ -264,6 +271,7 @@ def collect(directory: str) -> dict[str, Any]:
     )
     facts["hostname"] = os.uname().nodename
     facts["container"] = Path("/run/systemd/container").exists()
+    facts["bundles"] = bundles(BUNDLES)
     facts["missing_packages"] = sorted({package for name, package in PROGRAMS.items() if not shutil.which(name)})
     facts["missing_modules"] = missing_modules_here()
     facts["kubernetes"] = membership(

@@ -29,7 +29,7 @@ EXAMPLES = r"""
 """
 RETURN = r"""
 facts:
-  description: cgroup_version, cgroup_driver, missing_capabilities, restrict_oom_score_adj, limits, sizes in bytes, and kubelet.
+  description: cgroup_version, cgroup_driver, missing_capabilities, restrict_oom_score_adj, limits, sizes in bytes, bundles, and kubelet.
   returned: always
   type: dict
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.infn.kaap.plugins.module_utils import host_facts
 
@@ -140,6 +142,16 @@ def test_how_far_kubeadm_came(joined: bool, leftovers: bool, kubeconfig: str, st
     found = host_facts.membership(joined=joined, leftovers=leftovers, kubeconfig=kubeconfig)
     assert found["stage"] == stage
     assert found["authority"] == ("QUJD" if kubeconfig else "")
+
+
+def test_bundles_of_a_machine(tmp_path: Path) -> None:
+    """A directory without a list of its content is none."""
+    for name in ("b", "a", "begun"):
+        (tmp_path / name).mkdir()
+        if name != "begun":
+            (tmp_path / name / "bundle.json").touch()
+    assert host_facts.bundles(tmp_path) == [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert host_facts.bundles(tmp_path / "nothing") == []
 
 
 def test_this_host_can_be_described(tmp_path: object) -> None:

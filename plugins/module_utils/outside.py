@@ -57,14 +57,18 @@ def of_result(result: Mapping[str, Any], now: float) -> list[Span]:
     :param now: when it returned, in seconds since the epoch
     """
     found: list[Span] = []
-    for item in (result, *(result.get("results") or [])):
+    end = now
+    # Items of a loop run one after the other.
+    for item in (result, *reversed(result.get("results") or [])):
         if not isinstance(item, Mapping):
             continue
         given = item.get("outside")
         if isinstance(given, list):
             found += [(str(kind), float(start), float(end)) for kind, start, end in given]
         elif item.get("cmd") and item.get("delta"):
-            found.append((COMMAND, now - seconds(str(item["delta"])), now))
+            start = end - seconds(str(item["delta"]))
+            found.append((COMMAND, start, end))
+            end = start
     return found
 
 

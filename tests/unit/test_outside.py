@@ -61,9 +61,18 @@ def test_spans_of_results() -> None:
     command = {"cmd": ["kubectl"], "delta": "0:01:02.500000"}
     assert outside.of_result(own, 9.0) == [(W, 5.0, 6.0)]
     assert outside.of_result(command, 100.0) == [(C, 37.5, 100.0)]
-    assert outside.of_result({"results": [own, command, {"skipped": True}]}, 100.0) == [(W, 5.0, 6.0), (C, 37.5, 100.0)]
+    loop = outside.of_result({"results": [own, command, {"skipped": True}]}, 100.0)
+    assert sorted(loop) == [(C, 37.5, 100.0), (W, 5.0, 6.0)]
     assert outside.of_result({"changed": True, "delta": None}, 1.0) == []
     assert outside.seconds("1 day, 1:00:00.5") == 3600.5
+
+
+def test_items_of_a_loop_run_one_after_the_other() -> None:
+    """So that both count, and neither of them twice."""
+    items = [{"cmd": ["ctr"], "delta": "0:00:03"}, {"cmd": ["ctr"], "delta": "0:00:01"}]
+    spans = outside.of_result({"results": items}, 100.0)
+    assert sorted(spans) == [(C, 96.0, 99.0), (C, 99.0, 100.0)]
+    assert outside.covered(spans) == 4.0
 
 
 def measured() -> dict[str, Any]:

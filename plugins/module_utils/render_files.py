@@ -25,7 +25,8 @@ SECRETS = "secrets"
 IGNORE = f"""{HEADER}# Who can read these files owns the platform: keep them out of the repository, or encrypt them.
 /{SECRETS}/
 """
-NAME = re.compile(r"^\d{2}-\d{2}-[a-z0-9-]+\.yaml$")
+NAME = re.compile(r"^\d{2}-\d{2}-(?P<component>[a-z0-9-]+)\.yaml$")
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Dumper(BASE_DUMPER):  # type: ignore[misc]
@@ -161,3 +162,14 @@ def write(folder: Path, files: dict[str, str]) -> Written:
         scratch.replace(path)
         result.changed.append(name)
     return result
+
+
+def read(folder: Path) -> dict[str, list[Object]]:
+    """Objects of each component, as a render wrote them; empty where there is no render."""
+    found: dict[str, list[Object]] = {}
+    for path in (*sorted(folder.glob("*.yaml")), *sorted((folder / SECRETS).glob("*.yaml"))):
+        match = NAME.match(path.name)
+        if match and _is_ours(path):
+            documents = yaml.load_all(path.read_text(encoding="utf-8"), Loader=LOADER)
+            found.setdefault(match["component"], []).extend(each for each in documents if each)
+    return found

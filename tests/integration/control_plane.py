@@ -77,7 +77,7 @@ def programs(folder: Path) -> Path | None:
     return folder
 
 
-def _ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     for each in sockets:
         each.bind(("127.0.0.1", 0))
@@ -142,7 +142,7 @@ def running(programs: Path, base: Path) -> Iterator[Path]:
     admin = _client_certificate(authority)
     (folder / "admin.crt").write_text(admin.certificate)
     (folder / "admin.key").write_text(admin.key)
-    client_port, peer_port, api_port = _ports(3)
+    client_port, peer_port, api_port = free_ports(3)
     etcd = [
         str(programs / "etcd"), "--data-dir", str(base / "etcd"), "--log-level", "error", "--unsafe-no-fsync",
         "--listen-client-urls", f"http://127.0.0.1:{client_port}",

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.infn.kaap.plugins.module_utils import apply, constants, pack, release, waves
+from ansible_collections.infn.kaap.plugins.module_utils import apply, constants, image_scan, pack, release, waves
+from ansible_collections.infn.kaap.plugins.module_utils.image_scan import Image
 from ansible_collections.infn.kaap.plugins.module_utils.kube import KubeClient, Resource
 from ansible_collections.infn.kaap.plugins.module_utils.render import Renderer, RenderError
 
 from tests import git_repositories
 from tests.integration.test_components import _everything
-from tests.release import images, rendering
+from tests.release import rendering
 from tests.unit.release_tree import make
 
 Object = dict[str, Any]
@@ -242,14 +243,14 @@ def test_hidden_images_and_known_passwords_are_found_in_what_is_rendered(house: 
     cluster, _ = house.prepare(records)
     assert cluster.renderer
     objects = cluster.renderer.render(records["widgets"]).objects
-    locked = {(image["name"], image["tag"]) for image in records["widgets"]["images"]}
-    assert images.mentioned(objects, ["docker.io/"]) == locked
+    locked = {Image(image["name"], image["tag"]) for image in records["widgets"]["images"]}
+    assert {mention.image for mention in image_scan.scan(objects, "widgets")} == locked
     assert constants.survivors(objects, [KNOWN]) == []
     # Each of them hides in a place of its own: without it the scan finds one less.
     hidden = {"renderer": "ConfigMap", "painter": "Widget", "worker": "Deployment", "helper": "Deployment"}
     for name, kind in hidden.items():
         rest = [obj for obj in objects if obj["kind"] != kind]
-        assert f"docker.io/acme/{name}" not in {found for found, _ in images.mentioned(rest, ["docker.io/"])}
+        assert f"docker.io/acme/{name}" not in {mention.image.name for mention in image_scan.scan(rest, "widgets")}
     records["widgets"]["render"]["drop"] = []
     cluster, _ = house.prepare(records)
     assert cluster.renderer

@@ -1,4 +1,4 @@
-"""What the records render to is complete: images locked, namespaces set, nothing left to a tool that is not there."""
+"""What the records render to is complete: namespaces set, nothing left to a tool that is not there."""
 
 from __future__ import annotations
 
@@ -7,40 +7,14 @@ from typing import Any
 import pytest
 from ansible_collections.infn.kaap.plugins.module_utils.render import Rendered
 
-from tests.release import images, rendering
+from tests.release import rendering
 
 RECORDS = dict(rendering.components())
-BEGINNINGS = ("docker.io/", "ghcr.io/", "registry.k8s.io/", "quay.io/", "gcr.io/", "nvcr.io/", "kserve/", "envoyproxy/")
 
 
 def objects_of(part: Rendered) -> list[dict[str, Any]]:
     """All objects of a component."""
     return [*part.objects, *part.resources]
-
-
-@pytest.mark.parametrize("name", RECORDS)
-def test_every_image_that_is_named_is_locked(rendered: dict[str, Rendered], name: str) -> None:
-    """An image of no record would be pulled from the Internet, or never."""
-    locked = {(image["name"], image["tag"]) for record in RECORDS.values() for image in record.get("images", [])}
-    excused = {entry["name"] for entry in RECORDS[name].get("unlocked_images", [])}
-    named = images.mentioned(objects_of(rendered[name]), BEGINNINGS)
-    assert {image for image in named if image not in locked and image[0] not in excused} == set()
-
-
-@pytest.mark.parametrize("name", [name for name, record in RECORDS.items() if record.get("unlocked_images")])
-def test_an_excuse_is_needed(rendered: dict[str, Rendered], name: str) -> None:
-    """An excuse for an image that nothing names any more goes."""
-    named = {image for image, _ in images.mentioned(objects_of(rendered[name]), BEGINNINGS)}
-    assert {entry["name"] for entry in RECORDS[name]["unlocked_images"]} - named == set()
-
-
-@pytest.mark.parametrize("name", [name for name, record in RECORDS.items() if record.get("images")])
-def test_every_image_of_a_record_is_named(rendered: dict[str, Rendered], name: str) -> None:
-    """An image that no object names is packed for nothing, or under the wrong name."""
-    everywhere = [obj for part in rendered.values() for obj in objects_of(part)]
-    named = images.mentioned(everywhere, BEGINNINGS)
-    locked = {(image["name"], image["tag"]) for image in RECORDS[name].get("images", [])}
-    assert locked - named == set()
 
 
 @pytest.mark.parametrize("name", RECORDS)

@@ -46,6 +46,10 @@ PLACES = {
     "test in an environment": (env("DB_PASSWORD", "test"), "`test`"),
     "test as an option": (obj("Deployment", spec={"args": ["--db_password=test"]}), "`test`"),
     "test after an option": (obj("Deployment", spec={"args": ["--db_password", "test"]}), "`test`"),
+    "password of a database": (env("POSTGRES_PASSWORD", "password"), "`password`"),
+    "postgres of a database": (env("POSTGRES_PASSWORD", "postgres"), "`postgres`"),
+    "katib of a database": (env("KATIB_DB_PASSWORD", "katib"), "`katib`"),
+    "Grafana in its configuration": (env("GF_SECURITY_ADMIN_PASSWORD", "admin"), "default password of Grafana"),
     "empty password": (obj("Secret", data={"password": ""}), "empty database password"),
     "empty password allowed": (env("MYSQL_ALLOW_EMPTY_PASSWORD", "true"), "takes an empty password"),
     "Grafana": (obj("Secret", data={"admin-password": b64("prom-operator")}), "Grafana's chart"),
@@ -58,6 +62,12 @@ def test_found(place: str) -> None:
     found = constants.survivors([where], KNOWN)
     assert {name in str(finding) for finding in found} == {True}, found
     assert str(found[0]).startswith(f"{where['kind']} n/x: ")
+
+
+def test_each_constant_is_put_back_somewhere() -> None:
+    """One that no place above brings back might never be found."""
+    found = {finding.constant.name for where, _ in PLACES.values() for finding in constants.survivors([where], KNOWN)}
+    assert {constant.name for constant in KNOWN} - found == set()
 
 
 @pytest.mark.parametrize(

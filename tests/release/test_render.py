@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.infn.kaap.plugins.module_utils import image_command, image_lock
 
 from tests.release.rendering import ROOT
 
@@ -80,3 +81,19 @@ def test_directory_is_needed() -> None:
     done = subprocess.run([ROOT / "scripts" / "render", "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "usage: scripts/render" in done.stderr
+
+
+def test_images_are_those_of_the_lock_in_the_places_that_it_has(rendered_files: Path) -> None:
+    """An image of no record would be pulled from the Internet, or never; one that nothing names, packed for nothing."""
+    lock = image_lock.read(ROOT / image_lock.LOCK)
+    assert image_command.problems(ROOT, lock, [rendered_files]) == []
+
+
+def test_known_password_that_comes_back_stops_the_render(tmp_path: Path) -> None:
+    """Somebody's values bring one of upstream's constants back: nothing is written, and its place is named."""
+    values = '{"kaap_components": {"envoy-gateway": {"values": {"config": {"envoyGateway": {"note": "minio123"}}}}}}'
+    done = render(tmp_path, "-e", values)
+    assert done.returncode != 0
+    where = "envoy-gateway: ConfigMap envoy-gateway-system/envoy-gateway-config: data.envoy-gateway.yaml"
+    assert f"{where}: secret key of Pipelines' object store" in " ".join(done.stdout.split())
+    assert list(tmp_path.iterdir()) == []

@@ -68,7 +68,12 @@ STEPS = [
     Step("release", ["pytest", "tests/release"], fast=False, pytest=True),
     Step("integration", ["pytest", "tests/integration"], fast=False, pytest=True),
     Step("molecule", ["molecule", "test"], fast=False),
-    Step("end to end", ["pytest", "-x", "--capture=no", "tests/e2e"], fast=False, pytest=True),
+    Step(
+        "end to end",
+        ["pytest", "-x", "--capture=no", "--durations=0", "--durations-min=1", "tests/e2e"],
+        fast=False,
+        pytest=True,
+    ),
 ]
 
 

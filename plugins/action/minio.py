@@ -8,7 +8,8 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.infn.kaap.plugins.module_utils import object_store, timings
+from ansible_collections.infn.kaap.plugins.module_utils import object_store, timings, way_in
+from ansible_collections.infn.kaap.plugins.module_utils.kube import KubeError
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -34,6 +35,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "users": {"type": "list", "elements": "dict", "default": []},
                 "secrets": {"type": "dict", "default": {}, "no_log": True},
                 "record": {"type": "path", "required": True},
+                "domain": {"type": "str", "default": ""},
+                "kubeconfig": {"type": "str", "default": ""},
             }
         )
         record = Path(arguments["record"])
@@ -41,7 +44,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         wanted = object_store.declared(arguments["buckets"], arguments["policies"], arguments["users"])
         secrets = {str(name): str(value) for name, value in arguments["secrets"].items()}
         try:
-            store = object_store.Store(arguments["endpoint"], arguments["access_key"], arguments["secret_key"])
+            trust = way_in.trust_of(arguments["kubeconfig"], arguments["domain"])
+            store = object_store.Store(
+                arguments["endpoint"], arguments["access_key"], arguments["secret_key"], trust=trust
+            )
             there = store.contents()
             logins = {name: store.login(name, secrets[name]) for name in wanted.users if name in there.users}
             todo = object_store.changes(wanted, there, logins, managed)
@@ -54,7 +60,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 for change in todo:
                     store.do(change, secrets)
                 timings.write_json(record, {"policies": sorted(wanted.policies), "users": sorted(wanted.users)})
-        except object_store.StoreError as problem:
+        except (object_store.StoreError, KubeError, way_in.WayError) as problem:
             raise AnsibleActionFail(
                 f"the object store at {arguments['endpoint']} cannot be set up: {problem}"
             ) from problem

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.infn.kaap.plugins.module_utils import (
     checks,
     deployment,
+    ingress,
     inspection,
     object_store,
     release,
@@ -58,6 +59,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "policies": {"type": "list", "elements": "dict", "default": []},
                 "users": {"type": "list", "elements": "dict", "default": []},
                 "queues": {"type": "dict", "default": {}},
+                "domain": {"type": "str", "default": ""},
+                "oidc": {"type": "dict", "default": {}},
                 "tenants": {"type": "list", "elements": "str", "default": []},
                 "policies_enforced": {"type": "bool", "required": True},
                 "timeout": {"type": "int", "default": 120},
@@ -85,6 +88,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             secrets=stored,
             store=object_store.declared(arguments["buckets"], arguments["policies"], arguments["users"]),
             queues=arguments["queues"],
+            domain=arguments["domain"],
+            issuer=ingress.issuer(arguments["oidc"], arguments["domain"], "dex" in wanted),
+            client=ingress.client_id(arguments["oidc"], "dex" in wanted),
             cases=cases,
             tenants=arguments["tenants"],
             policies_enforced=arguments["policies_enforced"],
@@ -108,7 +114,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             },
             checks=answers,
             components=[describe(record, bundle.get("artefacts") or []) for record in shown.values()],
-            endpoints=endpoints(site, state),
+            endpoints=endpoints(site, state, inspector.url),
             timings=timings.read(state / "timings.json"),
             not_run=left_out,
         )
@@ -160,28 +166,28 @@ def credentials_file(state: Path, name: str | None) -> str | None:
     return str(state / "credentials" / f"{name}.yml") if name else None
 
 
-def endpoints(site: inspection.Site, state: Path) -> dict[str, dict[str, Any]]:
-    """Return what can be opened from this machine, by name."""
-    found: dict[str, dict[str, Any]] = {}
-    offered: list[tuple[str, Mapping[str, Any]]] = [
-        entry for record in site.records.values() for entry in (record.get("endpoints") or {}).items()
-    ]
+def endpoints(site: inspection.Site, state: Path, url: Callable[[str, str], str]) -> dict[str, dict[str, Any]]:
+    """Return what can be opened from this machine, by name.
+
+    :param url: gives the address of a path at a listener
+    """
+    offered = inspection.endpoints(site.records)
     offered += [(case["endpoint"]["name"], case["endpoint"]) for case in site.cases.values() if case.get("endpoint")]
-    for name, endpoint in offered:
-        found[str(name)] = {
-            "url": f"http://{site.address}:{site.ports[endpoint['listener']]}{endpoint.get('path', '/')}",
+    return {
+        str(name): {
+            "url": url(str(endpoint["listener"]), str(endpoint.get("path") or "/")),
             "headers": {},
             "credentials_file": credentials_file(state, endpoint.get("credentials")),
         }
-    return found
+        for name, endpoint in offered
+    }
 
 
 def write_credentials(site: inspection.Site, state: Path) -> None:
     """Write the login of each endpoint into a file that only its owner can read."""
     names = {
         str(endpoint["credentials"])
-        for record in site.records.values()
-        for endpoint in (record.get("endpoints") or {}).values()
+        for _, endpoint in inspection.endpoints(site.records)
         if endpoint.get("credentials")
     }
     for name in sorted(names & set(site.secrets)):

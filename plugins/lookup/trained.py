@@ -9,7 +9,8 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.infn.kaap.plugins.module_utils import object_store
+from ansible_collections.infn.kaap.plugins.module_utils import object_store, way_in
+from ansible_collections.infn.kaap.plugins.module_utils.kube import KubeError
 
 DOCUMENTATION = r"""
 name: trained
@@ -32,6 +33,10 @@ options:
   bucket:
     description: Bucket of the model.
     required: true
+  kubeconfig:
+    description: How to reach the cluster, which knows whether the listener speaks HTTPS. Empty means plain HTTP.
+  domain:
+    description: Name that its certificate is for then.
 author: KaaP maintainers
 """
 EXAMPLES = r"""
@@ -69,7 +74,10 @@ class LookupModule(LookupBase):  # type: ignore[misc]
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[bool]:
         """Return one truth value."""
         try:
-            store = object_store.Store(kwargs["endpoint"], kwargs["access_key"], kwargs["secret_key"])
+            trust = way_in.trust_of(str(kwargs.get("kubeconfig") or ""), str(kwargs.get("domain") or ""))
+            store = object_store.Store(kwargs["endpoint"], kwargs["access_key"], kwargs["secret_key"], trust=trust)
             return [is_complete(lambda key: store.read(kwargs["bucket"], key), str(terms[0]))]
         except (KeyError, IndexError) as problem:
             raise AnsibleError(f"infn.kaap.trained: {problem} is missing") from problem
+        except (KubeError, way_in.WayError) as problem:
+            raise AnsibleError(f"infn.kaap.trained: {problem}") from problem

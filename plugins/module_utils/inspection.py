@@ -6,6 +6,7 @@ Every check stands alone: with the API server or the object store gone, those th
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import time
 import uuid
@@ -18,22 +19,34 @@ from urllib.parse import urlsplit
 
 import urllib3
 import yaml
-from ansible_collections.infn.kaap.plugins.module_utils import checks, flow_check, object_store, readiness, survey
+from ansible_collections.infn.kaap.plugins.module_utils import (
+    checks,
+    flow_check,
+    object_store,
+    readiness,
+    survey,
+    way_in,
+)
 from ansible_collections.infn.kaap.plugins.module_utils.checks import Check, CheckError, NotRun, demand, demand_all
 from ansible_collections.infn.kaap.plugins.module_utils.kube import KubeClient, KubeError, Resource
 
-EXPECTED = (KubeError, object_store.StoreError, urllib3.exceptions.HTTPError)
+EXPECTED = (KubeError, object_store.StoreError, way_in.WayError, urllib3.exceptions.HTTPError)
 REQUEST_SECONDS = 60.0
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 NODE = Resource("", "v1", "Node", "nodes", False)
 POD = Resource("", "v1", "Pod", "pods", True)
 SECRET = Resource("", "v1", "Secret", "secrets", True)
+SERVICE = Resource("", "v1", "Service", "services", True)
 LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases", True)
 METRICS = Resource("metrics.k8s.io", "v1beta1", "NodeMetrics", "nodes", False)
 STORAGE_CLASS = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 FLOW_PODS = f"{flow_check.LABEL}=true"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+
+# Asks a service: method, path and perhaps a body give status, headers and content.
+Send = Callable[..., tuple[int, Mapping[str, str], bytes]]
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,9 @@ class Site:
     :ivar kubernetes: version of the nodes and the API server, such as v1.36.3
     :ivar address: where the endpoints are published
     :ivar ports: port of each listener there
+    :ivar domain: DNS name of the platform, in profile full
+    :ivar issuer: who lets people log in there, an address
+    :ivar client: name of the platform at the issuer
     :ivar secrets: generated secrets by name
     :ivar store: what the object store must hold
     :ivar cases: acceptance descriptions of the use cases, by name
@@ -62,6 +78,9 @@ class Site:
     store: object_store.Contents = field(default_factory=object_store.Contents)
     queues: Mapping[str, Any] = field(default_factory=dict)
     cases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    domain: str = ""
+    issuer: str = ""
+    client: str = ""
     tenants: Sequence[str] = ()
     policies_enforced: bool = False
 
@@ -104,9 +123,53 @@ class Inspector:
             raise CheckError(self._fault)
         return self._client
 
+    @property
+    def guarded(self) -> bool:
+        """Whether the gateway speaks HTTPS, and asks programs for a token."""
+        return way_in.PROGRAMS in self.site.records
+
     def url(self, listener: str, path: str = "/") -> str:
-        """Return an address that works from this machine."""
+        """Return an address as people write it."""
+        if listener == "https":
+            return f"https://{self.site.domain}{path}"
+        if self.guarded:
+            # Its certificate is for this name.
+            return f"https://{self.site.domain}:{self.site.ports[listener]}{path}"
         return f"http://{self.site.address}:{self.site.ports[listener]}{path}"
+
+    @functools.cached_property
+    def trust(self) -> way_in.Trust | None:
+        """Whom to believe at the gateways; None where they speak plain HTTP.
+
+        :raises WayError: when there is no certificate
+        """
+        if not self.guarded:
+            return None
+        return way_in.trust(self.client.get(SECRET, *way_in.CERTIFICATE), self.site.domain)
+
+    def _pool(self) -> urllib3.PoolManager:
+        if not self.trust:
+            return self._http
+        timeout = urllib3.Timeout(connect=5, read=REQUEST_SECONDS)
+        return urllib3.PoolManager(timeout=timeout, retries=False, **self.trust.options())
+
+    def _reach(self, port: int) -> str:
+        """Return host and port at which the gateway of people answers, whatever its name leads to here."""
+        service = self.client.get(SERVICE, *way_in.SERVICE)
+        host, number = way_in.reach(service, self.client.list(NODE)[0], port)
+        return f"{host}:{number}"
+
+    def request(
+        self, method: str, listener: str, path: str, body: bytes | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Ask a listener, without a login and without going where an answer leads."""
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if listener == "https":
+            base, headers["Host"] = f"https://{self._reach(443)}", self.site.domain
+        else:
+            base = f"{'https' if self.guarded else 'http'}://{self.site.address}:{self.site.ports[listener]}"
+        response = self._pool().request(method, base + path, body=body, headers=headers, redirect=False)
+        return response.status, response.headers, response.data
 
     def server_version(self) -> str:
         """Return the API server's version; empty when it does not answer."""
@@ -125,6 +188,8 @@ class Inspector:
             "local-path": partial(self.storage, "local-path"),
             "longhorn": partial(self.storage, "longhorn"),
             "gateway": self.gateway,
+            way_in.PROGRAMS: self.programs,
+            way_in.PEOPLE: self.people,
             "minio": self.minio,
             "kueue": self.queues,
             flow_check.COMPONENT: self.flows,
@@ -260,14 +325,51 @@ class Inspector:
         ]
 
     def _nowhere(self) -> str:
-        status, _, _ = self._get(self.url("http", "/nowhere"))
+        status, _, _ = self.request("GET", "http", "/nowhere")
         if status != 404:
             raise CheckError(f"it answered {status}, wanted 404")
         return "404"
 
-    def _get(self, url: str) -> tuple[int, str, bytes]:
-        response = self._http.request("GET", url)
-        return response.status, str(response.headers.get("Content-Type", "")), response.data
+    def programs(self) -> list[Check]:
+        """Checks of the way in of programs, which show a token."""
+        asked = f"GET {self.url('http', '/nowhere')} without one"
+        return [Check(way_in.PROGRAMS, "asks for a token", asked, partial(self._closed, "http", "/nowhere"))]
+
+    def people(self) -> list[Check]:
+        """Checks of the way in of people, who log in."""
+        start = "/oauth2/start?rd=%2F"
+        found = [
+            Check(way_in.PEOPLE, "HTTP redirects to HTTPS", f"GET http://{self.site.domain}/", self._redirects),
+            Check(
+                way_in.PEOPLE,
+                "a login leads to the issuer",
+                f"GET {self.url('https', start)}",
+                lambda: self._login(start),
+            ),
+        ]
+        for name, endpoint in endpoints(self.site.records):
+            if endpoint["listener"] == "https":
+                path = str(endpoint.get("path") or "/")
+                asked = f"GET {self.url('https', path)} without a login"
+                found.append(Check(way_in.PEOPLE, f"{name} is closed", asked, partial(self._closed, "https", path)))
+        return found
+
+    def _redirects(self) -> str:
+        response = self._http.request(
+            "GET", f"http://{self._reach(80)}/", headers={"Host": self.site.domain}, redirect=False
+        )
+        location = str(response.headers.get("Location") or "")
+        return demand(way_in.redirected(response.status, location, self.site.domain), f"{response.status}, {location}")
+
+    def _login(self, path: str) -> str:
+        status, headers, _ = self.request("GET", "https", path)
+        location = str(headers.get("Location") or "")
+        verdict = way_in.to_login(status, location, self.site.domain, self.site.issuer, self.site.client)
+        return demand(verdict, f"{status}, to {location.partition('?')[0]}")
+
+    def _closed(self, listener: str, path: str) -> str:
+        status, _, _ = self.request("GET", listener, path)
+        return demand(way_in.closed(status), str(status))
 
     # NetworkPolicies
 
@@ -359,7 +461,7 @@ class Inspector:
 
     def _store(self, access_key: str, secret_key: str) -> object_store.Store:
         endpoint = f"{self.site.address}:{self.site.ports['s3']}"
-        return object_store.Store(endpoint, access_key, secret_key)
+        return object_store.Store(endpoint, access_key, secret_key, trust=self.trust)
 
     def _root(self) -> str:
         user, password = self._root_login()
@@ -395,7 +497,8 @@ class Inspector:
         return "it is let in"
 
     def _console(self) -> str:
-        status, kind, body = self._get(self.url("console"))
+        status, headers, body = self.request("GET", "console", "/")
+        kind = str(headers.get("Content-Type", ""))
         return demand(checks.page(status, kind, body.decode(errors="replace")), f"a page of {len(body)} bytes")
 
     # Use cases
@@ -422,17 +525,26 @@ class Inspector:
                 found.append(Check(name, what, asked, partial(self._model, store, key, path)))
         endpoint = case.get("endpoint")
         if endpoint:
-            base = self.url(endpoint["listener"], endpoint["path"])
-            found.append(Check(name, "address opens in a browser", f"GET {base}", lambda: self._opens(base)))
+            listener, base = str(endpoint["listener"]), str(endpoint["path"])
+            url = self.url(listener, base)
+            if self.guarded:
+                # No token is kept for these questions: what the gateway lets in is asked of the service behind it,
+                # through the API server, and the gateway itself is asked whether it is closed.
+                asked = f"GET {url} without one"
+                found.append(Check(name, "address asks for a token", asked, lambda: self._closed(listener, base)))
+            send = (
+                partial(self._behind, endpoint["service"]) if self.guarded else partial(self.request, listener=listener)
+            )
+            found.append(Check(name, "address opens in a browser", f"GET {url}", lambda: self._opens(send, base)))
             for kind, judge in (("answers", self._answer), ("refused", self._refused)):
                 for entry in case.get(kind) or []:
-                    url = self.url(endpoint["listener"], str(entry.get("path") or endpoint["path"]))
+                    path = str(entry.get("path") or base)
                     found.append(
                         Check(
                             name,
                             str(entry["what"]),
-                            f"POST {url} {shown_request(entry)}",
-                            partial(judge, url, entry),
+                            f"POST {self.url(listener, path)} {shown_request(entry)}",
+                            partial(judge, send, path, entry),
                         )
                     )
         return found
@@ -494,25 +606,44 @@ class Inspector:
         content = self._read(store, key)
         return demand(checks.digest(content, wanted), f"{len(content)} bytes with the sha256 of the model card")
 
-    def _opens(self, url: str) -> str:
-        status, kind, body = self._get(url)
+    def _behind(
+        self, service: Mapping[str, Any], method: str, path: str, body: bytes | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Ask the service behind an address, through the API server; the gateway would take the prefix off."""
+        place = f"/api/v1/namespaces/{service['namespace']}/services/http:{service['name']}:{service['port']}/proxy"
+        inside = path.removeprefix(str(service["prefix"])) or "/"
+        status, data = self.client.raw(method, place + inside, body=body, accept="*/*", seconds=REQUEST_SECONDS)
+        return status, {}, data
+
+    def _opens(self, send: Send, path: str) -> str:
+        status, headers, body = send(method="GET", path=path)
         if status != 200:
             raise CheckError(f"it answered {status}: {body[:200].decode(errors='replace')}")
-        return f"200, {kind}: {body[:100].decode(errors='replace')}"
+        return f"200, {headers.get('Content-Type', '')}: {body[:100].decode(errors='replace')}"
 
-    def _post(self, url: str, entry: Mapping[str, Any]) -> tuple[int, bytes]:
-        response = self._http.request(
-            "POST", url, body=request_body(entry), headers={"Content-Type": "application/json"}
-        )
-        return response.status, response.data
-
-    def _answer(self, url: str, entry: Mapping[str, Any]) -> str:
-        status, body = self._post(url, entry)
+    def _answer(self, send: Send, path: str, entry: Mapping[str, Any]) -> str:
+        status, _, body = send(method="POST", path=path, body=request_body(entry))
         return demand(checks.answer(status, body, entry["expect"]), body[:200].decode(errors="replace"))
 
-    def _refused(self, url: str, entry: Mapping[str, Any]) -> str:
-        status, body = self._post(url, entry)
+    def _refused(self, send: Send, path: str, entry: Mapping[str, Any]) -> str:
+        status, _, body = send(method="POST", path=path, body=request_body(entry))
         return demand(checks.refused(status, body), f"{status}: {body[:150].decode(errors='replace')}")
+
+
+def endpoints(records: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Name and description of what the components offer to the outside.
+
+    What people log in to is there only with the gateway of people, and with what else it needs.
+
+    :param records: wanted components by name
+    """
+    found = []
+    for record in records.values():
+        for name, endpoint in (record.get("endpoints") or {}).items():
+            needs = {*(endpoint.get("needs") or []), *([way_in.PEOPLE] if endpoint["listener"] == "https" else [])}
+            if needs <= set(records):
+                found.append((str(name), endpoint))
+    return found
 
 
 def request_body(entry: Mapping[str, Any]) -> bytes:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.infn.kaap.plugins.module_utils import way_in
+
 try:
     import urllib3
     from minio import Minio, MinioAdmin
@@ -119,29 +121,45 @@ def changes(
 class Store:
     """One MinIO server, as its root user. No retries: a wait belongs to the platform phase."""
 
-    def __init__(self, endpoint: str, access_key: str, secret_key: str, seconds: float = REQUEST_SECONDS) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        access_key: str,
+        secret_key: str,
+        seconds: float = REQUEST_SECONDS,
+        trust: way_in.Trust | None = None,
+    ) -> None:
         """Open no connection yet.
 
         :param endpoint: host:port of the S3 listener
         :param seconds: how long each answer may take
+        :param trust: whom to believe at a listener that speaks HTTPS; None for plain HTTP
         """
         if urllib3 is None:
             raise StoreError("the Python package minio is missing: run it in the project's environment")
         self.endpoint = endpoint
         self._seconds = seconds
+        self._trust = trust
         self._s3 = self.client(access_key, secret_key)
         provider = StaticProvider(access_key, secret_key)
         self._admin = MinioAdmin(
-            endpoint=endpoint, credentials=provider, region=REGION, secure=False, http_client=self._pool()
+            endpoint=endpoint, credentials=provider, region=REGION, secure=bool(trust), http_client=self._pool()
         )
 
     def _pool(self) -> Any:
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=self._seconds)
-        return urllib3.PoolManager(timeout=timeout, retries=False)
+        return urllib3.PoolManager(timeout=timeout, retries=False, **(self._trust.options() if self._trust else {}))
 
     def client(self, access_key: str, secret_key: str) -> Any:
         """Return an S3 client of another user."""
-        return Minio(self.endpoint, access_key, secret_key, region=REGION, secure=False, http_client=self._pool())
+        return Minio(
+            self.endpoint,
+            access_key,
+            secret_key,
+            region=REGION,
+            secure=bool(self._trust),
+            http_client=self._pool(),
+        )
 
     def _ask(self, what: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         try:

@@ -11,6 +11,14 @@ options:
     description: Host and port of the S3 listener.
     type: str
     required: true
+  kubeconfig:
+    description: How to reach the cluster, which knows whether the listener speaks HTTPS. Empty means plain HTTP.
+    type: str
+    default: ""
+  domain:
+    description: Name that its certificate is for then.
+    type: str
+    default: ""
   access_key:
     description: Root user.
     type: str

@@ -74,6 +74,14 @@ options:
     description: Queues that must be active.
     type: dict
     default: {}
+  domain:
+    description: DNS name that people and programs open the platform under, in profile V(full).
+    type: str
+    default: ""
+  oidc:
+    description: The identity provider, with C(issuer) and C(client_id); a login must lead there.
+    type: dict
+    default: {}
   tenants:
     description: Names of the tenants, which are those of their namespaces.
     type: list

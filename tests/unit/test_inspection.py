@@ -272,7 +272,7 @@ class FakeStore:
 
     objects: dict[str, bytes] = {}  # noqa: RUF012  (each test gives its own)
 
-    def __init__(self, *_login: str) -> None:
+    def __init__(self, *_login: str, trust: Any = None) -> None:
         """Take any login."""
 
     def login(self, user: str, secret: str) -> bool:
@@ -445,3 +445,96 @@ def test_requests_are_told_in_a_few_characters() -> None:
     assert len(inspection.request_body({"big": 10_000_000})) > 10_000_000
     assert inspection.request_body({"text": "x"}) == b"x"
     assert re.fullmatch(r'\{"instances": \["a"\]\}', inspection.shown_request({"body": {"instances": ["a"]}}))
+
+
+DOMAIN = "kaap.example.org"
+FULL: dict[str, Any] = {
+    "gateway-istio": {},
+    "kubeflow-gateway": {},
+    "dashboard": {"endpoints": {"dashboard": {"listener": "https", "path": "/"}}},
+    "minio": {
+        "endpoints": {
+            "minio": {"listener": "s3", "path": "/ready"},
+            "minio_in_dashboard": {"listener": "https", "path": "/minio/", "needs": ["dashboard"]},
+        }
+    },
+}
+LOGIN = f"client_id=kaap&redirect_uri=https%3A%2F%2F{DOMAIN}%2Foauth2%2Fcallback&response_type=code"
+KEPT_OUT: dict[tuple[str, str], tuple[int, dict[str, str], bytes]] = {
+    ("http", "/nowhere"): (403, {}, b"RBAC: access denied"),
+    ("http", "/serving/m/predict"): (403, {}, b"RBAC: access denied"),
+    ("https", "/"): (302, {"Location": "/oauth2/start"}, b""),
+    ("https", "/minio/"): (403, {}, b"<html>"),
+    ("https", "/oauth2/start?rd=%2F"): (302, {"Location": f"https://iam.example.org/authorize?{LOGIN}"}, b""),
+}
+
+
+def full(tmp_path: Path, port: int, **changes: Any) -> inspection.Inspector:
+    """Return the inspector of a site of profile full."""
+    case = {**CASE, "endpoint": {**CASE["endpoint"], "path": "/serving/m/predict", "service": SERVICE_BEHIND}}
+    kept = {key: value for key, value in case.items() if key in {"endpoint", "answers", "refused"}}
+    kept["answers"] = [{key: value for key, value in CASE["answers"][0].items() if key != "path"}]
+    facts = {"records": FULL, "domain": DOMAIN, "issuer": "https://iam.example.org/", "client": "kaap"}
+    return inspection.Inspector(site(tmp_path, port, **{**facts, "cases": {"remat": kept}, **changes}))
+
+
+SERVICE_BEHIND = {"namespace": "remat", "name": "m-predictor", "port": 80, "prefix": "/serving/m"}
+
+
+def asked_of(inspector: inspection.Inspector, table: dict[tuple[str, str], Any]) -> dict[str, tuple[str, str]]:
+    """Return what the gateways' checks and those of the use case say; the gateways answer from a table."""
+
+    def request(method: str, listener: str, path: str, body: bytes | None = None) -> Any:
+        return table[listener, path]
+
+    inspector.request = request  # type: ignore[method-assign]
+    todo = [*inspector.programs(), *inspector.people(), *inspector.use_case("remat", inspector.site.cases["remat"])]
+    todo = [check for check in todo if check.what != "HTTP redirects to HTTPS"]
+    return {each["name"]: (each["result"], each["answered"]) for each in checks.run(todo, 20.0, inspection.EXPECTED)}
+
+
+BEHIND = "/api/v1/namespaces/remat/services/http:m-predictor:80/proxy/predict"
+
+
+def test_full_asks_gateways_without_a_login_and_models_through_the_api_server(
+    tmp_path: Path, server: ThreadingHTTPServer
+) -> None:
+    """Green, and each break under its own name."""
+    Handler.table[f"GET {BEHIND}"] = (200, JSON, {"name": "remat"})
+    Handler.table[f"POST {BEHIND}"] = (200, JSON, PREDICTED)
+    inspector = full(tmp_path, server.server_port)
+    said = asked_of(inspector, KEPT_OUT)
+    # The handler behind the API server predicts whatever it is asked.
+    good = {name: result for name, (result, _) in said.items() if not name.startswith("remat: refuses")}
+    assert set(good.values()) == {"pass"}, said
+    assert {
+        "gateway-istio: asks for a token",
+        "kubeflow-gateway: a login leads to the issuer",
+        "kubeflow-gateway: dashboard is closed",
+        "kubeflow-gateway: minio_in_dashboard is closed",
+        "remat: address asks for a token",
+        "remat: address opens in a browser",
+    } <= set(good)
+    open_page: Any = (200, {}, b"<html>")
+    for (listener, path), name in {
+        ("http", "/nowhere"): "gateway-istio: asks for a token",
+        ("http", "/serving/m/predict"): "remat: address asks for a token",
+        ("https", "/minio/"): "kubeflow-gateway: minio_in_dashboard is closed",
+        ("https", "/oauth2/start?rd=%2F"): "kubeflow-gateway: a login leads to the issuer",
+    }.items():
+        broken = asked_of(inspector, {**KEPT_OUT, (listener, path): open_page})
+        assert {key for key in good if broken[key][0] == "fail"} == {name}
+        assert "it answered 200" in broken[name][1]
+
+
+def test_addresses_of_full_are_those_of_its_certificate(tmp_path: Path, server: ThreadingHTTPServer) -> None:
+    """By name, over HTTPS, and only where there is a gateway for them."""
+    port = server.server_port
+    inspector = full(tmp_path, port)
+    assert inspector.url("https", "/minio/") == f"https://{DOMAIN}/minio/"
+    assert inspector.url("s3", "/ready") == f"https://{DOMAIN}:{port}/ready"
+    assert [name for name, _ in inspection.endpoints(FULL)] == ["dashboard", "minio", "minio_in_dashboard"]
+    for without in ("kubeflow-gateway", "dashboard"):
+        rest = {name: record for name, record in FULL.items() if name != without}
+        assert "minio_in_dashboard" not in dict(inspection.endpoints(rest))
+    assert inspection.Inspector(site(tmp_path, port)).url("s3", "/ready") == f"http://127.0.0.1:{port}/ready"

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2.nativetypes
-from ansible_collections.infn.kaap.plugins.filter.network_policies import network_policies
-from ansible_collections.infn.kaap.plugins.filter.tenancy_objects import tenancy_objects
-from ansible_collections.infn.kaap.plugins.module_utils import deployment, ingress, openapi, pack, release
+import ansible.plugins.filter.core
+import jinja2
+from ansible_collections.infn.kaap.plugins.module_utils import deployment, openapi, pack, release
 from ansible_collections.infn.kaap.plugins.module_utils.cache import Cache
-from ansible_collections.infn.kaap.plugins.module_utils.queues import queue_objects
 from ansible_collections.infn.kaap.plugins.module_utils.render import Rendered, Renderer
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = jinja2.nativetypes.NativeEnvironment()
-ENVIRONMENT.filters["infn.kaap.queue_objects"] = queue_objects
-ENVIRONMENT.filters["infn.kaap.serving_ingress"] = ingress.serving_ingress
-ENVIRONMENT.filters["infn.kaap.tenancy_objects"] = tenancy_objects
-ENVIRONMENT.filters["infn.kaap.network_policies"] = network_policies
+ENVIRONMENT = jinja2.Environment(undefined=jinja2.StrictUndefined)  # noqa: S701 - it makes no HTML
+ALONE = re.compile(r"\s*\{\{(.*)\}\}\s*", re.DOTALL)
+# All of ours, and Ansible's own.
+for _file in sorted((ROOT / "plugins/filter").glob("*.py")):
+    _module = importlib.import_module(f"ansible_collections.infn.kaap.plugins.filter.{_file.stem}")
+    ENVIRONMENT.filters.update({f"infn.kaap.{name}": found for name, found in _module.FilterModule().filters().items()})
+ENVIRONMENT.filters.update(ansible.plugins.filter.core.FilterModule().filters())
 # What a deployment's own values look like; which ones does not matter to what is rendered.
 SECRETS = {
     "minio-root": {"rootUser": "user", "rootPassword": "password"},
@@ -50,13 +53,15 @@ def bundle() -> Path:
     return Path(facts["cache"]) / "bundles" / str(manifest["digest"]).removeprefix("sha256:")
 
 
-def packed(root: Path, cache: Path, records: dict[str, release.Record]) -> Path:
-    """What git gives these records, as a bundle of charts and manifests with the tools of the deployment's beside them.
+def packed(root: Path, cache: Path, records: dict[str, release.Record], place: Path | None = None) -> Path:
+    """A bundle of charts and manifests alone, with the tools of the deployment's bundle beside them.
 
     :param root: the repository whose release the records are.
+    :param place: the bundle is made here; in the cache where it is not given.
     """
-    result = pack.Packer(root, Cache(cache), ["git"], lambda _: None).run(records, None, only={"charts", "manifests"})
-    place = cache / "rendering"
+    packer = pack.Packer(root, Cache(cache), ["packages", "git"], lambda _: None)
+    result = packer.run(records, None, only={"charts", "manifests"})
+    place = place or cache / "rendering"
     place.mkdir()
     (place / "bin").symlink_to(bundle() / "bin")
     for name in ("charts", "manifests"):
@@ -69,13 +74,16 @@ def swagger() -> dict[str, Any]:
     return openapi.read(bundle())
 
 
-def templated(value: Any) -> Any:
+def templated(value: Any, context: Mapping[str, Any] = CONTEXT) -> Any:
     """A record with its Jinja expressions replaced, as Ansible does: an expression alone keeps its type."""
     if isinstance(value, str):
-        return ENVIRONMENT.from_string(value).render(CONTEXT) if "{{" in value else value
+        with contextlib.suppress(jinja2.TemplateSyntaxError):  # two expressions, with text between them
+            if alone := ALONE.fullmatch(value):
+                return ENVIRONMENT.compile_expression(alone[1], undefined_to_none=False)(**context)
+        return ENVIRONMENT.from_string(value).render(context) if "{{" in value or "{%" in value else value
     if isinstance(value, Mapping):
-        return {key: templated(item) for key, item in value.items()}
-    return [templated(item) for item in value] if isinstance(value, list) else value
+        return {key: templated(item, context) for key, item in value.items()}
+    return [templated(item, context) for item in value] if isinstance(value, list) else value
 
 
 def components(profile: str = "core") -> Iterator[tuple[str, dict[str, Any]]]:

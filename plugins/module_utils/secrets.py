@@ -15,7 +15,7 @@ ALPHABET = string.ascii_letters + string.digits
 
 # A wanted secret maps each key to {"value": x}, which is fixed, or {"length": n}, which is generated. A generated one
 # may name its "holders", the people who know it: when one of them is not among them any more, it is generated anew.
-# Release records write their `secrets` this way.
+# One that cannot be rotated says why in "unrotated". Release records write their `secrets` this way.
 Wanted = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
@@ -55,16 +55,24 @@ def complete(present: Mapping[str, str], wanted: Mapping[str, Mapping[str, Any]]
         if "value" in rule:
             result[str(key)] = str(rule["value"])
         else:
-            new = "".join(secrets.choice(ALPHABET) for _ in range(int(rule["length"])))
-            result[str(key)] = known or new
+            result[str(key)] = known or generate(int(rule["length"]))
     return result
 
 
-def write(path: Path, content: dict[str, Any]) -> None:
-    """Write a secret so that nobody else can read it at any moment, and never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.parent.chmod(0o700)
-    text = yaml.safe_dump(content, sort_keys=True)
+def generate(length: int) -> str:
+    """Return so many random letters and digits."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+def write(path: Path, content: Mapping[str, Any], *, private_directory: bool = True) -> None:
+    """Write a secret so that nobody else can read it at any moment, and never half of it.
+
+    :param private_directory: nobody else may look into its directory either
+    """
+    if private_directory:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.chmod(0o700)
+    text = yaml.safe_dump(dict(content), sort_keys=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:

@@ -65,16 +65,22 @@ def deploy(*arguments: str, **kwargs: Any) -> Run:
     return run("scripts/deploy", *arguments, **kwargs)
 
 
-def deploy_killed_at(task: str, delay: float = 0.0) -> Run:
-    """Runs scripts/deploy and kills it, SIGKILL to all its processes, `delay` seconds after a task starts."""
-    return deploy(
+def killed_at(task: str, delay: float, *command: str) -> Run:
+    """Runs a command and kills it, SIGKILL to all its processes, `delay` seconds after a task starts."""
+    return run(
+        *command,
         env={
             "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
             "ANSIBLE_CALLBACKS_ENABLED": "kill_at,infn.kaap.run",
             "KAAP_KILL_AT": task,
             "KAAP_KILL_DELAY": str(delay),
-        }
+        },
     )
+
+
+def deploy_killed_at(task: str, delay: float = 0.0) -> Run:
+    """Runs scripts/deploy and kills it after a task starts."""
+    return killed_at(task, delay, "scripts/deploy")
 
 
 def verify() -> Run:
@@ -93,17 +99,23 @@ def failed_checks() -> set[str]:
     return {check["name"] for check in report()["checks"] if check["result"] != "pass"}
 
 
-def kubectl(*arguments: str, check: bool = True) -> str:
-    """Runs the bundle's kubectl against the deployment and returns its standard output."""
+def kubectl_run(*arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs the bundle's kubectl against the deployment; `given` goes to its standard input."""
     cache = Path(os.environ.get("KAAP_CACHE", Path.home() / ".cache" / "kaap"))
     digest = json.loads((STATE / "bundle.json").read_text())["digest"]
-    result = subprocess.run(
+    return subprocess.run(
         [str(cache / "bundles" / digest / "bin" / "kubectl"), f"--kubeconfig={STATE}/kubeconfig", *arguments],
         text=True,
+        input=given,
         capture_output=True,
         check=False,
         timeout=300,
     )
+
+
+def kubectl(*arguments: str, check: bool = True) -> str:
+    """Runs the bundle's kubectl against the deployment and returns its standard output."""
+    result = kubectl_run(*arguments)
     assert not check or result.returncode == 0, f"kubectl {' '.join(arguments)}: {result.stderr}"
     return result.stdout
 

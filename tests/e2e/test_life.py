@@ -17,13 +17,15 @@ import pytest
 import yaml
 from minio import Minio
 
-from . import browser, residue
+from . import browser, residue, tenants
 from .conftest import (
     STATE,
     deploy,
     deploy_killed_at,
     failed_checks,
+    killed_at,
     kubectl,
+    kubectl_run,
     node_container,
     podman,
     report,
@@ -213,6 +215,91 @@ def test_component_taken_out_is_removed_and_comes_back() -> None:
     assert verify().code == 0
 
 
+def test_tenants_have_what_the_inventory_says_and_no_more() -> None:
+    """Rights, quota, queue and key of each, in the cluster and in the object store."""
+    result = tenants.declare(tenants.ASTRO, tenants.BIO)
+    assert result.code == 0, result.output[-3000:]
+    asked = {person: tenants.rights(person) for person in (tenants.ADA, tenants.BOB, tenants.CLEO, tenants.NINA)}
+    assert asked == {
+        tenants.ADA: [True, True, True, True],
+        tenants.BOB: [True, True, True, False],
+        tenants.CLEO: [True, False, False, False],
+        tenants.NINA: [True, True, True, False],
+    }
+    assert tenants.rights(tenants.EVA) == [False] * 4 and tenants.rights(tenants.ZED) == [False] * 4
+    assert "exceeded quota: kaap-quota" in tenants.create(tenants.BOB, tenants.claim("large", "2Gi"))
+    for obj in (tenants.claim("data", "1Mi"), tenants.job("endless")):
+        assert tenants.create(tenants.BOB, obj) == ""
+    kubectl("-n", "astro", "wait", "--for=condition=Ready", "pod", "-l", "job-name=endless", "--timeout=120s")
+    assert kubectl("-n", "astro", "get", "workloads", "-o", "jsonpath={.items[*].status.admission.clusterQueue}")
+    mine, other = tenants.store(*tenants.key("astro", tenants.BOB)), tenants.store(*tenants.key("bio", tenants.EVA))
+    assert tenants.put(mine, "astro") == "" and tenants.put(other, "bio-raw") == ""
+    assert tenants.put(mine, "bio-raw") == tenants.put(other, "astro") == "AccessDenied"
+
+
+def test_second_run_with_tenants_changes_nothing() -> None:
+    """A tenant that works in its namespace is no change."""
+    result = tenants.declare(tenants.ASTRO, tenants.BIO)
+    assert result.code == 0 and not changed_tasks(result.changed), result.output[-3000:]
+
+
+taken_along: list[tuple[str, str]] = []
+
+
+def test_who_leaves_a_tenant_loses_all_of_it() -> None:
+    """Also what the owner gave by hand, and the key that they knew, with the one that they made with it."""
+    assert tenants.create(tenants.ADA, tenants.binding("bob-too", tenants.BOB)) == ""
+    assert tenants.create(tenants.ADA, tenants.binding("zed", tenants.ZED)) == ""
+    known = tenants.key("astro", tenants.BOB)
+    taken_along.extend([known, tenants.own_key(*known)])
+    assert [tenants.put(tenants.store(*pair), "astro") for pair in taken_along] == ["", ""]
+    result = tenants.declare({**tenants.ASTRO, "members": []}, tenants.BIO)
+    assert result.code == 0, result.output[-3000:]
+    assert tenants.rights(tenants.BOB) == [False] * 4
+    assert tenants.can(tenants.ZED, "list", "pods"), "whom the owner lets in is the owner's business"
+    refused = [tenants.put(tenants.store(*pair), "astro") for pair in taken_along]
+    assert refused == ["SignatureDoesNotMatch", "InvalidAccessKeyId"]
+    assert tenants.put(tenants.store(*tenants.key("astro", tenants.ADA)), "astro") == ""
+
+
+def test_a_tenant_that_is_taken_out_is_closed() -> None:
+    """Nobody has access, nothing runs or can be started, the key is refused; the data stays."""
+    known = tenants.key("astro", tenants.ADA)
+    result = tenants.declare(tenants.BIO)
+    assert result.code == 0, result.output[-3000:]
+    for person in (tenants.ADA, tenants.CLEO, tenants.NINA, tenants.ZED):
+        assert tenants.rights(person) == [False] * 4, person
+    assert tenants.put(tenants.store(*known), "astro") == "InvalidAccessKeyId"
+    assert kubectl("-n", "astro", "get", "pods,rolebindings", "-o", "name") == ""
+    refused = kubectl_run("-n", "astro", "run", "late", f"--image={tenants.image()}").stderr
+    assert "exceeded quota: kaap-closed" in refused
+    assert kubectl("-n", "astro", "get", "networkpolicy", "-o", "name").split() == [
+        "networkpolicy.networking.k8s.io/default-deny"
+    ]
+    assert kubectl("-n", "astro", "get", "pvc", "data", "-o", "jsonpath={.status.phase}") == "Bound"
+    assert minio_client().stat_object("astro", "kept").size == 4
+    again = tenants.declare(tenants.BIO)
+    assert again.code == 0 and not changed_tasks(again.changed), again.output[-3000:]
+
+
+def test_a_tenant_that_comes_back_finds_its_data() -> None:
+    """With its own people and a new key; its job goes on, and whom the owner had let in stays out."""
+    result = tenants.declare(tenants.ASTRO, tenants.BIO)
+    assert result.code == 0, result.output[-3000:]
+    assert tenants.rights(tenants.ADA) == [True] * 4 and tenants.rights(tenants.ZED) == [False] * 4
+    client = tenants.store(*tenants.key("astro", tenants.ADA))
+    assert [item.object_name for item in client.list_objects("astro")] == ["kept"]
+    kubectl("-n", "astro", "wait", "--for=condition=Ready", "pod", "-l", "job-name=endless", "--timeout=120s")
+
+
+def test_data_of_closed_tenants_goes_when_that_is_asked_for() -> None:
+    """Namespaces and buckets; others' buckets stay."""
+    assert tenants.declare(delete_data=True).code == 0
+    assert kubectl("get", "namespace", "astro", "bio", "--ignore-not-found", "-o", "name") == ""
+    assert {bucket.name for bucket in minio_client().list_buckets()} == {"remat"}
+    assert verify().code == 0
+
+
 def minio_client() -> Minio:
     """A client of the deployment's object store, as root."""
     endpoint = report()["endpoints"]["minio"]
@@ -223,6 +310,34 @@ def minio_client() -> Minio:
 def model_objects(client: Minio) -> list[str]:
     """Names of the objects that serving reads."""
     return [str(item.object_name) for item in client.list_objects("remat", prefix="models/", recursive=True)]
+
+
+def stored(name: str) -> dict[str, str]:
+    """A generated secret, from the state directory."""
+    content: dict[str, str] = yaml.safe_load((STATE / "secrets" / f"{name}.yml").read_text())
+    return content
+
+
+def test_rotation_that_is_cut_off_is_finished_and_old_secrets_are_refused() -> None:
+    """Killed with new values in place that the object store does not know yet; the next run goes on with the same."""
+    root, user = stored("minio-root"), stored("minio-user-remat")
+    hmac = stored("envoy-oidc-hmac")
+    assert killed_at("Install envoy-gateway", 0.2, "scripts/play", "rotate").code == -9
+    half = stored("minio-root")["rootPassword"]
+    assert half != root["rootPassword"] and (STATE / "rotation.yml").stat().st_mode & 0o077 == 0
+    result = run("scripts/play", "rotate")
+    assert result.code == 0, result.output[-3000:]
+    assert stored("minio-root")["rootPassword"] == half, "the rotation was begun anew"
+    assert not (STATE / "rotation.yml").exists() and stored("envoy-oidc-hmac") != hmac
+    old = [(root["rootUser"], root["rootPassword"]), (user["access_key"], user["secret_key"])]
+    assert [tenants.put(tenants.store(*pair), "remat", "probe") for pair in old] == ["SignatureDoesNotMatch"] * 2
+    new = stored("minio-user-remat")
+    assert tenants.put(tenants.store(new["access_key"], new["secret_key"]), "remat", "models/probe") == ""
+    minio_client().remove_object("remat", "models/probe")
+    assert not failed_checks()
+    assert predict("INFN Bari, Dept Phys, Bari, Italy")["label"] == "BA"
+    again = deploy()
+    assert again.code == 0 and not changed_tasks(again.changed), again.output[-3000:]
 
 
 def scale_kueue_to_zero() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,10 @@ NOON = "2026-01-01T12:00:00Z"
 class Kubelet(threading.Thread):
     """Reports Deployments as running and Jobs as over: what a cluster's controllers and kubelets would do."""
 
-    def __init__(self, client: KubeClient) -> None:
+    def __init__(self, client: KubeClient, namespaces: Sequence[str] = NAMES) -> None:
         super().__init__(daemon=True)
         self.client = client
+        self.namespaces = namespaces
         self.ended = threading.Event()
 
     def run(self) -> None:
@@ -50,7 +51,7 @@ class Kubelet(threading.Thread):
 
     def report(self, resource: Resource, obj: Object) -> None:
         metadata, status = obj["metadata"], obj.get("status") or {}
-        if metadata["namespace"] not in NAMES or metadata.get("deletionTimestamp"):
+        if metadata["namespace"] not in self.namespaces or metadata.get("deletionTimestamp"):
             return
         if resource is JOB:
             told = status.get("conditions")

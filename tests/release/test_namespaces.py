@@ -1,101 +1,133 @@
-"""What release/namespaces.yml says fits what the records render to."""
+"""What release/namespaces.yml says fits what the records render to, in profile core and in profile full.
+
+Profile full is rendered by the playbooks, out of the repositories that KAAP_TEST_GIT_CONFIG leads to, with every
+optional component; without that variable it is listed as not run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import os
+from pathlib import Path
 
 import pytest
 from ansible_collections.infn.kaap.plugins.module_utils import namespaces
 from ansible_collections.infn.kaap.plugins.module_utils.namespaces import Networks
-from ansible_collections.infn.kaap.plugins.module_utils.render import Rendered, clients_of, pod_template
+from ansible_collections.infn.kaap.plugins.module_utils.render import Rendered
 
 from tests.pod_security import violations
-from tests.release import rendering
-from tests.unit.network import Pod, allowed
+from tests.release import full
+from tests.release.reach import Platform
+from tests.unit.network import Object, Pod, allowed
 
-RECORDS = dict(rendering.components())
+MIRROR = os.environ.get("KAAP_TEST_GIT_CONFIG", "")
+NEEDS_MIRROR = pytest.mark.skipif(
+    not MIRROR, reason="KAAP_TEST_GIT_CONFIG names no git configuration that leads to a mirror"
+)
 RULES = namespaces.load()
 NODE = Pod(address="10.89.7.10")
+NETWORKS = Networks("10.244.0.0/16", "10.96.0.0/16")
+OWNED = {namespaces.MANAGED_LABEL: "kaap"}
 
 
-def objects_of(part: Rendered) -> list[dict[str, Any]]:
-    """All objects of a component."""
-    return [*part.objects, *part.resources]
+@pytest.fixture(scope="module", params=["core", pytest.param("full", marks=NEEDS_MIRROR)])
+def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """A whole profile."""
+    if request.param == "full":
+        parts = full.render_full(tmp_path_factory.mktemp("full"), Path(MIRROR))
+    else:
+        rendered: dict[str, Rendered] = request.getfixturevalue("rendered")
+        parts = {name: [*part.objects, *part.resources] for name, part in rendered.items()}
+    records = full.every_component()
+    return Platform(parts, {name: records[name]["namespace"] for name in parts})
 
 
-def enforced(rendered: dict[str, Rendered]) -> dict[str, str]:
-    """Pod Security level of each namespace that the components make."""
-    declared = [obj for part in rendered.values() for obj in objects_of(part) if obj["kind"] == "Namespace"]
-    bare = [{"metadata": {"name": record["namespace"]}} for record in RECORDS.values()]
+@pytest.fixture(scope="module")
+def policies(platform: Platform) -> list[Object]:
+    """The policies of the profile."""
+    return list(namespaces.network_policies(platform.spaces, [], RULES, NETWORKS))
+
+
+def levels(platform: Platform) -> dict[str, str]:
+    """Pod Security level of each namespace."""
+    declared = list(platform.of_kind("Namespace"))
+    bare = [{"metadata": {"name": name}} for name in platform.spaces.values()]
     return {
         obj["metadata"]["name"]: namespaces.secured(obj, RULES).get(namespaces.LEVEL_LABEL, "privileged")
         for obj in [*bare, *declared]
     }
 
 
-@pytest.mark.parametrize("name", RECORDS)
-def test_pods_are_let_in_by_the_level_of_their_namespace(rendered: dict[str, Rendered], name: str) -> None:
-    levels = enforced(rendered)
+def is_for_workloads(namespace: Object) -> bool:
+    """A tenant's namespace, or one with a local queue: they bring policies and level of their own."""
+    return (namespace["metadata"].get("labels") or {}).get(namespaces.WORKLOADS_LABEL) == "true"
+
+
+def test_every_namespace_is_known(platform: Platform) -> None:
+    """One that is not gets neither policies nor a level; it is known through the component that makes it."""
+    workloads = {obj["metadata"]["name"] for obj in platform.of_kind("Namespace") if is_for_workloads(obj)}
+    everywhere = namespaces.SYSTEM | workloads
+    own = {name: {space, *RULES.further.get(name, ())} for name, space in platform.spaces.items()}
+    made = {
+        (name, obj["metadata"]["name"])
+        for name, part in platform.parts.items()
+        for obj in part
+        if obj["kind"] == "Namespace"
+    }
+    assert {(name, space) for name, space in made if space not in own[name] | everywhere} == set()
+    used = {obj["metadata"]["namespace"] for obj in platform.objects if obj["metadata"].get("namespace")}
+    assert used - everywhere - {space for spaces in own.values() for space in spaces} == set()
+
+
+def test_pods_are_let_in_by_the_level_of_their_namespace(platform: Platform) -> None:
+    enforced = levels(platform)
     refused = {
-        f"{obj['kind']} {obj['metadata']['name']}": faults
-        for obj in objects_of(rendered[name])
-        if (template := pod_template(obj)) is not None
-        and (faults := violations(template["spec"], levels[obj["metadata"]["namespace"]]))
+        f"{namespace} {name}": faults
+        for namespace, name, template in platform.pods()
+        if (faults := violations(template["spec"], enforced[namespace]))
     }
     assert refused == {}
 
 
-def called_ports(rendered: dict[str, Rendered]) -> Iterator[tuple[str, int]]:
-    """Namespace and port of the pods that the API server calls."""
-    services = {
-        (obj["metadata"]["namespace"], obj["metadata"]["name"]): obj
-        for part in rendered.values()
-        for obj in objects_of(part)
-        if obj["kind"] == "Service"
-    }
-    workloads = [obj for part in rendered.values() for obj in objects_of(part) if pod_template(obj)]
-    for part in rendered.values():
-        for client in (client for obj in objects_of(part) for client in clients_of(obj)):
-            named = client.get("service") or {}
-            service = services.get((named.get("namespace"), named.get("name")))
-            if service is None:
-                continue
-            port = next(each for each in service["spec"]["ports"] if each["port"] == named.get("port", 443))
-            yield named["namespace"], _number(port.get("targetPort", port["port"]), named["namespace"], workloads)
-
-
-def _number(target: int | str, namespace: str, workloads: list[dict[str, Any]]) -> int:
-    if isinstance(target, int):
-        return target
-    return next(
-        int(port["containerPort"])
-        for obj in workloads
-        if obj["metadata"]["namespace"] == namespace
-        for container in obj["spec"]["template"]["spec"]["containers"]
-        for port in container.get("ports") or []
-        if port.get("name") == target
-    )
-
-
-def test_the_api_server_reaches_every_webhook(rendered: dict[str, Rendered]) -> None:
+def test_the_api_server_reaches_every_webhook(platform: Platform, policies: list[Object]) -> None:
     """One that it cannot reach refuses every object that it looks at."""
-    called = {place for place in called_ports(rendered) if place[0] not in namespaces.SYSTEM}
+    called = {place for place in platform.called() if place[0] not in namespaces.SYSTEM}
     assert len(called) >= 4
-    spaces = {name: record["namespace"] for name, record in RECORDS.items()}
-    policies = namespaces.network_policies(spaces, [], RULES, Networks("10.244.0.0/16", "10.96.0.0/16"))
     assert {(name, port) for name, port in called if not allowed(policies, NODE, Pod(name), port)} == set()
 
 
-def test_every_exception_is_needed(rendered: dict[str, Rendered]) -> None:
+def test_the_gateways_reach_what_they_route_to(platform: Platform, policies: list[Object]) -> None:
+    routed = set(platform.routed())
+    assert len(routed) >= (10 if "istio" in platform.parts else 2)
+    assert {
+        (gateway, *place)
+        for gateway, place in routed
+        if not allowed(policies, Pod(gateway, namespace_labels=OWNED), Pod(place[0]), place[1])
+    } == set()
+
+
+def test_prometheus_reaches_every_target(platform: Platform, policies: list[Object]) -> None:
+    scraped = set(platform.scraped())
+    assert bool(scraped) == ("monitoring" in platform.parts)
+    prometheus = Pod("monitoring", namespace_labels=OWNED)
+    assert {place for place in scraped if not allowed(policies, prometheus, Pod(place[0]), place[1])} == set()
+
+
+def test_what_nobody_needs_stays_closed(platform: Platform, policies: list[Object]) -> None:
+    """Everything else is refused, or the tests above would prove nothing."""
+    spaces = sorted({*platform.spaces.values()} - namespaces.SYSTEM)
+    tenant = Pod("somebody", namespace_labels={**OWNED, namespaces.WORKLOADS_LABEL: "true"})
+    tenants = namespaces.policies("somebody", RULES, NETWORKS, workloads=True)
+    for name in spaces:
+        assert not allowed([*policies, *tenants], tenant, Pod(name, namespace_labels=OWNED), 1234)
+        assert not allowed(policies, NODE, Pod(name), 1234)
+        assert not allowed(policies, Pod(name, namespace_labels=OWNED), Pod(address="8.8.8.8"), 1234)
+
+
+def test_every_exception_is_needed(platform: Platform) -> None:
     """A namespace all of whose pods do with less gets less; volumes' helper pods are not rendered but configured."""
     for name, level in RULES.exceptions.items():
-        pods = [
-            template["spec"]
-            for part in rendered.values()
-            for obj in objects_of(part)
-            if obj["metadata"].get("namespace") == name and (template := pod_template(obj)) is not None
-        ]
-        assert not pods or name == "local-path-storage" or any(violations(spec, "restricted") for spec in pods), (
+        pods = [template["spec"] for namespace, _, template in platform.pods() if namespace == name]
+        lower = namespaces.LEVELS[namespaces.LEVELS.index(level) + 1]
+        assert not pods or name == "local-path-storage" or any(violations(spec, lower) for spec in pods), (
             f"{name} is {level} without need"
         )

@@ -44,6 +44,7 @@ from ansible_collections.infn.kaap.plugins.module_utils.objects import (
     is_kept,
     ref_of,
     same,
+    stage_of,
     stage_of_ref,
     stages,
 )
@@ -466,18 +467,23 @@ class Component:
         return assembly.decoded(self.client.get(SECRET, namespace, name))
 
     def _stages(self, objects: list[Object]) -> None:
-        for stage, members in stages(objects).items():
+        by_stage = stages(objects)
+        # What servers read is of Kubernetes' own kinds: it goes out while the API server takes new ones up.
+        for group in ((NAMESPACES,), (DEFINITIONS, BASE), (SERVERS,), (CALLERS,), (CUSTOM,)):
+            members = [obj for stage in group for obj in by_stage[stage]]
             if not members:
                 continue
-            if stage == CALLERS:
+            if CALLERS in group:
                 self._ask_webhooks(members)
             with self._timed("apply"):
                 applied = self._apply_all(members)
             if self.options.check:
                 continue
             with self._timed("ready"):
-                self._await(self._await_served(applied) if stage == DEFINITIONS else applied)
-            if stage == SERVERS:
+                definitions = [obj for obj in applied if stage_of(obj) == DEFINITIONS]
+                others = [obj for obj in applied if stage_of(obj) != DEFINITIONS]
+                self._await([*self._await_served(definitions), *others])
+            if SERVERS in group:
                 self._ask_webhooks(members)
 
     def _resources(self, resources: list[Object]) -> None:
@@ -509,7 +515,7 @@ class Component:
     def _await(self, applied: Iterable[Object]) -> None:
         targets = []
         for obj in applied:
-            if not readiness.judge(obj).ready:
+            if not starts_asleep(obj) and not readiness.judge(obj).ready:
                 ref = ref_of(obj)
                 resource = self.client.catalogue.need(ref.api_version, ref.kind)
                 targets.append(waiting.Target(resource, ref.namespace, ref.name, waiting.judge_there))
@@ -735,7 +741,10 @@ class Component:
         found = []
         for ref in refs:
             definition = self.client.get(DEFINITION, "", ref.name) if ref.kind == "CustomResourceDefinition" else None
-            for resource in (resources_of_crd(definition) if definition else [])[:1]:
+            kinds = resources_of_crd(definition) if definition else []
+            # The API server's list of kinds lags behind on a busy machine: what it misses would count as gone.
+            self.client.catalogue.add(kinds)
+            for resource in kinds[:1]:
                 items, _ = self.client.list(resource)
                 found += [(ref_of(item), bool(item["metadata"].get("ownerReferences"))) for item in items]
         return found
@@ -783,6 +792,14 @@ class Component:
         propagation = "Foreground" if stage_of_ref(ref) == SERVERS else "Background"
         self.client.delete(resource, ref.namespace, ref.name, propagation=propagation)
         return waiting.Target(resource, ref.namespace, ref.name, waiting.judge_gone)
+
+
+def starts_asleep(obj: Mapping[str, Any]) -> bool:
+    """Has a workload, just applied, no replicas because none are declared?
+
+    Its controller starts them when they are wanted, as Knative does with its adapters; nobody waits for that.
+    """
+    return obj.get("kind") in ("Deployment", "StatefulSet") and (obj.get("spec") or {}).get("replicas") == 0
 
 
 class _Timer:

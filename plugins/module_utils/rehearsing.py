@@ -122,7 +122,9 @@ class RehearsedComponent(apply.Component):
         targets = []
         for obj in applied:
             ref = ref_of(obj)
-            if is_judged(ref.api_version, ref.kind) and not readiness.judge(obj).ready:
+            if apply.starts_asleep(obj) or not is_judged(ref.api_version, ref.kind):
+                continue
+            if not readiness.judge(obj).ready:
                 resource = self.client.catalogue.need(ref.api_version, ref.kind)
                 targets.append(waiting.Target(resource, ref.namespace, ref.name, waiting.judge_there))
         self._watch(targets)
@@ -137,10 +139,20 @@ class RehearsedComponent(apply.Component):
                 self._tell("left_out", f"readiness of {kind} {name}", "the controller that sets it is only simulated")
                 continue
             place = str(rule.get("namespace") or self.record["namespace"]) if resource.namespaced else ""
+            if not self._is_declared(kind, place, name) and self.client.get(resource, place, name) is None:
+                self._tell("left_out", f"readiness of {kind} {name}", "the controller that makes it is only simulated")
+                continue
             judge = lambda obj, rule=rule: readiness.judge_rule(rule, obj)  # noqa: E731 - one per rule
             targets.append(waiting.Target(resource, place, name, judge))
         with self._timed("ready"):
             self._watch(targets)
+
+    def _is_declared(self, kind: str, namespace: str, name: str) -> bool:
+        """Does the component itself bring an object?"""
+        return any(
+            (ref.kind, ref.namespace, ref.name) == (kind, namespace, name)
+            for ref in map(ref_of, (*self.plan.objects, *self.plan.resources))
+        )
 
     def _watch(self, targets: Sequence[waiting.Target]) -> None:
         """Wait until all are ready, or until nothing changes any more; those that are not are told with the reason."""

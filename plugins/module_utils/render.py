@@ -75,8 +75,7 @@ def parse(text: str, origin: str) -> list[Object]:
     :param origin: what the text is, for errors.
     """
     try:
-        # Ansible hands texts over as a subclass of str, which the parser in C does not take.
-        documents = list(yaml.load_all(str(text), Loader=LOADER))
+        documents = list(yaml.load_all(text, Loader=LOADER))
     except yaml.YAMLError as error:
         raise RenderError(f"{origin}: not YAML: {error}") from error
     objects: list[Object] = []

@@ -18,8 +18,10 @@ Object = dict[str, Any]
 Say = Callable[[str], None]
 
 REPORT_SECONDS = 10.0
-# Only for what the API offers no watch for: an endpoint that does not answer yet.
+# Only for what the API offers no watch for: an endpoint that does not answer yet. At first often; a server that takes
+# long is busy, and asked less.
 POLL_SECONDS = 0.1
+POLL_SECONDS_MOST = 1.0
 
 
 class NotReadyError(KubeError):
@@ -193,7 +195,7 @@ def poll(check: Callable[[], Verdict], what: str, deadline: float, say: Say) -> 
         if now - spoken >= REPORT_SECONDS:
             spoken = now
             say(f"waiting for {what} ({verdict.why}) ({now - start:.0f} s)")
-        pause.wait(POLL_SECONDS)
+        pause.wait(min(POLL_SECONDS_MOST, max(POLL_SECONDS, (now - start) / 10)))
 
 
 def webhook_calls(configurations: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

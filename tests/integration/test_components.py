@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.infn.kaap.plugins.module_utils import apply, certificates, objects
+from ansible_collections.infn.kaap.plugins.module_utils import apply, certificates, objects, rehearsing
 from ansible_collections.infn.kaap.plugins.module_utils.kube import KubeClient, Resource
 from ansible_collections.infn.kaap.plugins.module_utils.render import Renderer
 
@@ -597,6 +597,31 @@ def test_timeout_says_what_it_waits_for(house: House, client: KubeClient) -> Non
     thread = _play_kubelet(client, house.name, "server", after=0.1)
     assert not house.installed(record).changed
     thread.join()
+
+
+def test_a_workload_declared_without_replicas_holds_nobody_up(house: House) -> None:
+    asleep = deployment("adapter", house.name)
+    asleep["spec"]["replicas"] = 0
+    assert house.installed(house.record([asleep]), timeout=5).created
+
+
+def test_a_rehearsal_tells_what_is_refused_and_leaves_out_what_needs_a_server(house: House, client: KubeClient) -> None:
+    group, place = group_for(house), house.name
+    made_later = {"api": "storage.k8s.io/v1", "kind": "StorageClass", "name": place, "condition": "Ready"}
+    record = house.record(
+        [definition(group), widget(group, "good", place), widget(group, "bad", place, size="large")], ready=[made_later]
+    )
+    whole = house.cluster()
+    rehearsal = rehearsing.Rehearsal(whole.client, whole.options, state_dir=whole.state_dir, renderer=whole.renderer)
+    assert [result.error for result in rehearsal.install([record])] == [""]
+    outcome = json.loads((whole.state_dir / rehearsing.OUTCOMES / f"{place}.json").read_text())
+    (refused,) = outcome["refused"]
+    assert refused["object"] == f"Widget {place}/bad" and "spec.size" in refused["why"]
+    assert client.get(Resource(group, "v1", "Widget", "widgets", True), place, "good") is not None
+    # Its controller would make it, which is no fault of the platform.
+    assert [entry["object"] for entry in outcome["left_out"]] == [f"readiness of StorageClass {place}"]
+    assert outcome["not_ready"] == []
+    client.delete(rehearsing.STORAGE_CLASS, "", rehearsing.SIMULATED_CLASS)
 
 
 def _host_address() -> str:

@@ -44,6 +44,16 @@ def test_a_control_plane_alone_elects_no_leader(component: str) -> None:
     assert component not in configuration(kubernetes_leader_election=True)
 
 
+@pytest.mark.parametrize("election", [True, False])
+def test_arguments_of_the_controller_manager_come_on_top(election: bool) -> None:
+    """A rehearsal gives some; the election stays what it is."""
+    given = {"node-monitor-grace-period": "24h", "kube-api-qps": 200}
+    found = configuration(kubernetes_leader_election=election, kubernetes_controller_manager_args=given)
+    arguments = {entry["name"]: entry["value"] for entry in found["controllerManager"]["extraArgs"]}
+    wanted = {"node-monitor-grace-period": "24h", "kube-api-qps": "200"}
+    assert arguments == (wanted if election else {**wanted, "leader-elect": "false"})
+
+
 def test_the_play_counts_the_control_planes() -> None:
     """The switch follows from the inventory alone."""
     variables = yaml.safe_load((ROLE.parents[1] / "playbooks/vars/cluster.yml").read_text("utf-8"))

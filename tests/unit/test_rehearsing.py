@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.infn.kaap.plugins.module_utils import rehearsing
+from ansible_collections.infn.kaap.plugins.module_utils import apply, rehearsing
 from ansible_collections.infn.kaap.plugins.module_utils.readiness import Verdict
 
 Object = dict[str, Any]
@@ -142,3 +142,10 @@ def test_what_became_ready_late_is_not_told(available: int, told: list[str]) -> 
     outcomes: Object = {"one": {"not_ready": entries}}
     rehearsing.judged_again(outcomes, [slow])
     assert [entry["object"] for entry in outcomes["one"]["not_ready"]] == told
+
+
+@pytest.mark.parametrize(
+    ("kind", "replicas", "asleep"), [("Deployment", 0, True), ("Deployment", 1, False), ("DaemonSet", 0, False)]
+)
+def test_nobody_waits_for_a_workload_that_is_declared_without_replicas(kind: str, replicas: int, asleep: bool) -> None:
+    assert apply.starts_asleep(obj("apps/v1", kind, spec={"replicas": replicas})) is asleep

@@ -47,12 +47,6 @@ def test_a_lone_equals_sign_is_text() -> None:
     assert found["operators"] == ["=", "!="]
 
 
-def test_text_that_ansible_marked_is_read_as_any_other() -> None:
-    """Ansible's own strings are a subclass, which yaml's parser in C refuses."""
-    marked = type("Marked", (str,), {})("apiVersion: v1\nkind: A\n")
-    assert render.parse(marked, "test") == [{"apiVersion": "v1", "kind": "A"}]
-
-
 def test_documents_lists_and_empty_ones() -> None:
     text = "---\n# nothing\n---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: A}\n"
     text += "---\napiVersion: v1\nkind: B\n"

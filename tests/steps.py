@@ -67,6 +67,7 @@ STEPS = [
     Step("pack", ["scripts/play", "pack"], fast=False),
     Step("release", ["pytest", "tests/release"], fast=False, pytest=True),
     Step("integration", ["pytest", "tests/integration"], fast=False, pytest=True),
+    Step("rehearsal", ["pytest", "--capture=no", "tests/rehearsal"], fast=False, pytest=True),
     Step("molecule", ["molecule", "test"], fast=False),
     Step(
         "end to end",

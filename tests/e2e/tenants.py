@@ -14,17 +14,24 @@ from minio.error import S3Error
 
 from .conftest import STATE, Run, deploy, kubectl, kubectl_run, report
 
-ADA, BOB, CLEO, NINA, EVA, ZED = (f"{name}@example.org" for name in ("ada", "bob", "cleo", "nina", "eva", "zed"))
-GROUPS = [{"name": "night", "members": [NINA]}]
+OWNER, MEMBER, VIEWER, GROUPED, NEIGHBOUR, STRANGER = (
+    f"{name}@example.org" for name in ("owner", "member", "viewer", "grouped", "neighbour", "stranger")
+)
+GROUPS = [{"name": "night", "members": [GROUPED]}]
 ASTRO: dict[str, Any] = {
     "name": "astro",
-    "owner": ADA,
-    "members": [BOB],
-    "viewers": [CLEO],
+    "owner": OWNER,
+    "members": [MEMBER],
+    "viewers": [VIEWER],
     "groups": ["night"],
     "quota": {"cpu": "1", "memory": "1Gi", "storage": "1Gi"},
 }
-BIO: dict[str, Any] = {"name": "bio", "owner": EVA, "share": {"cpu": "500m", "memory": "256Mi"}, "buckets": ["bio-raw"]}
+BIO: dict[str, Any] = {
+    "name": "bio",
+    "owner": NEIGHBOUR,
+    "share": {"cpu": "500m", "memory": "256Mi"},
+    "buckets": ["bio-raw"],
+}
 
 
 def declare(*tenants: dict[str, Any], delete_data: bool = False) -> Run:

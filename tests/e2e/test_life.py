@@ -219,20 +219,25 @@ def test_tenants_have_what_the_inventory_says_and_no_more() -> None:
     """Rights, quota, queue and key of each, in the cluster and in the object store."""
     result = tenants.declare(tenants.ASTRO, tenants.BIO)
     assert result.code == 0, result.output[-3000:]
-    asked = {person: tenants.rights(person) for person in (tenants.ADA, tenants.BOB, tenants.CLEO, tenants.NINA)}
-    assert asked == {
-        tenants.ADA: [True, True, True, True],
-        tenants.BOB: [True, True, True, False],
-        tenants.CLEO: [True, False, False, False],
-        tenants.NINA: [True, True, True, False],
+    asked = {
+        person: tenants.rights(person) for person in (tenants.OWNER, tenants.MEMBER, tenants.VIEWER, tenants.GROUPED)
     }
-    assert tenants.rights(tenants.EVA) == [False] * 4 and tenants.rights(tenants.ZED) == [False] * 4
-    assert "exceeded quota: kaap-quota" in tenants.create(tenants.BOB, tenants.claim("large", "2Gi"))
+    assert asked == {
+        tenants.OWNER: [True, True, True, True],
+        tenants.MEMBER: [True, True, True, False],
+        tenants.VIEWER: [True, False, False, False],
+        tenants.GROUPED: [True, True, True, False],
+    }
+    assert tenants.rights(tenants.NEIGHBOUR) == [False] * 4 and tenants.rights(tenants.STRANGER) == [False] * 4
+    assert "exceeded quota: kaap-quota" in tenants.create(tenants.MEMBER, tenants.claim("large", "2Gi"))
     for obj in (tenants.claim("data", "1Mi"), tenants.job("endless")):
-        assert tenants.create(tenants.BOB, obj) == ""
+        assert tenants.create(tenants.MEMBER, obj) == ""
     kubectl("-n", "astro", "wait", "--for=condition=Ready", "pod", "-l", "job-name=endless", "--timeout=120s")
     assert kubectl("-n", "astro", "get", "workloads", "-o", "jsonpath={.items[*].status.admission.clusterQueue}")
-    mine, other = tenants.store(*tenants.key("astro", tenants.BOB)), tenants.store(*tenants.key("bio", tenants.EVA))
+    mine, other = (
+        tenants.store(*tenants.key("astro", tenants.MEMBER)),
+        tenants.store(*tenants.key("bio", tenants.NEIGHBOUR)),
+    )
     assert tenants.put(mine, "astro") == "" and tenants.put(other, "bio-raw") == ""
     assert tenants.put(mine, "bio-raw") == tenants.put(other, "astro") == "AccessDenied"
 
@@ -248,26 +253,26 @@ taken_along: list[tuple[str, str]] = []
 
 def test_who_leaves_a_tenant_loses_all_of_it() -> None:
     """Also what the owner gave by hand, and the key that they knew, with the one that they made with it."""
-    assert tenants.create(tenants.ADA, tenants.binding("bob-too", tenants.BOB)) == ""
-    assert tenants.create(tenants.ADA, tenants.binding("zed", tenants.ZED)) == ""
-    known = tenants.key("astro", tenants.BOB)
+    assert tenants.create(tenants.OWNER, tenants.binding("member-too", tenants.MEMBER)) == ""
+    assert tenants.create(tenants.OWNER, tenants.binding("stranger", tenants.STRANGER)) == ""
+    known = tenants.key("astro", tenants.MEMBER)
     taken_along.extend([known, tenants.own_key(*known)])
     assert [tenants.put(tenants.store(*pair), "astro") for pair in taken_along] == ["", ""]
     result = tenants.declare({**tenants.ASTRO, "members": []}, tenants.BIO)
     assert result.code == 0, result.output[-3000:]
-    assert tenants.rights(tenants.BOB) == [False] * 4
-    assert tenants.can(tenants.ZED, "list", "pods"), "whom the owner lets in is the owner's business"
+    assert tenants.rights(tenants.MEMBER) == [False] * 4
+    assert tenants.can(tenants.STRANGER, "list", "pods"), "whom the owner lets in is the owner's business"
     refused = [tenants.put(tenants.store(*pair), "astro") for pair in taken_along]
     assert refused == ["SignatureDoesNotMatch", "InvalidAccessKeyId"]
-    assert tenants.put(tenants.store(*tenants.key("astro", tenants.ADA)), "astro") == ""
+    assert tenants.put(tenants.store(*tenants.key("astro", tenants.OWNER)), "astro") == ""
 
 
 def test_a_tenant_that_is_taken_out_is_closed() -> None:
     """Nobody has access, nothing runs or can be started, the key is refused; the data stays."""
-    known = tenants.key("astro", tenants.ADA)
+    known = tenants.key("astro", tenants.OWNER)
     result = tenants.declare(tenants.BIO)
     assert result.code == 0, result.output[-3000:]
-    for person in (tenants.ADA, tenants.CLEO, tenants.NINA, tenants.ZED):
+    for person in (tenants.OWNER, tenants.VIEWER, tenants.GROUPED, tenants.STRANGER):
         assert tenants.rights(person) == [False] * 4, person
     assert tenants.put(tenants.store(*known), "astro") == "InvalidAccessKeyId"
     assert kubectl("-n", "astro", "get", "pods,rolebindings", "-o", "name") == ""
@@ -286,8 +291,8 @@ def test_a_tenant_that_comes_back_finds_its_data() -> None:
     """With its own people and a new key; its job goes on, and whom the owner had let in stays out."""
     result = tenants.declare(tenants.ASTRO, tenants.BIO)
     assert result.code == 0, result.output[-3000:]
-    assert tenants.rights(tenants.ADA) == [True] * 4 and tenants.rights(tenants.ZED) == [False] * 4
-    client = tenants.store(*tenants.key("astro", tenants.ADA))
+    assert tenants.rights(tenants.OWNER) == [True] * 4 and tenants.rights(tenants.STRANGER) == [False] * 4
+    client = tenants.store(*tenants.key("astro", tenants.OWNER))
     assert [item.object_name for item in client.list_objects("astro")] == ["kept"]
     kubectl("-n", "astro", "wait", "--for=condition=Ready", "pod", "-l", "job-name=endless", "--timeout=120s")
 

@@ -13,7 +13,7 @@ from ansible_collections.infn.kaap.plugins.module_utils.kube import ApiError, Ku
 
 Object = dict[str, Any]
 
-ADA, BOB, ZED = (f"{name}@example.org" for name in ("ada", "bob", "zed"))
+OWNER, MEMBER, STRANGER = (f"{name}@example.org" for name in ("owner", "member", "stranger"))
 CRD = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False)
 CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps", True)
 SECONDS = 30
@@ -82,7 +82,7 @@ class House:
     def __init__(self, client: KubeClient) -> None:
         self.client = client
         self.name = f"tenant-{uuid.uuid4().hex[:6]}"
-        self.declared: Object = {"name": self.name, "owner": ADA, "members": [BOB], "buckets": ["sky"]}
+        self.declared: Object = {"name": self.name, "owner": OWNER, "members": [MEMBER], "buckets": ["sky"]}
 
     def tenant(self, **changes: Any) -> tenancy.Tenant:
         return tenancy.settle([{**self.declared, **changes}])[0]
@@ -148,7 +148,7 @@ def house(client: KubeClient) -> House:
     client.discover()
     house = House(client)
     house.make()
-    until(lambda: house.can(ADA) and house.can(BOB), "the tenant's own people have no access")
+    until(lambda: house.can(OWNER) and house.can(MEMBER), "the tenant's own people have no access")
     return house
 
 
@@ -162,17 +162,20 @@ def everything(house: House) -> None:
     }
     profile = {"apiVersion": "kubeflow.org/v1", "kind": "Profile", "metadata": {"name": house.name}, "spec": {}}
     data = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "data", "namespace": house.name}}
-    policy = {**let_in(house.name, "by-hand", ZED), "apiVersion": "security.istio.io/v1"}
-    house.apply(bound(house.name, "by-hand", ZED), policy, workload, profile, data)
+    policy = {**let_in(house.name, "by-hand", STRANGER), "apiVersion": "security.istio.io/v1"}
+    house.apply(bound(house.name, "by-hand", STRANGER), policy, workload, profile, data)
     house.start("notebook")
-    until(lambda: house.can(ZED), "a binding by hand gives no access")
+    until(lambda: house.can(STRANGER), "a binding by hand gives no access")
 
 
 def test_closing_takes_everybodys_access_and_ends_what_runs(house: House) -> None:
     everything(house)
     done = house.settle()
     assert f"delete RoleBinding {house.name}/by-hand" in done
-    until(lambda: not any(house.can(person) for person in (ADA, BOB, ZED)), "somebody has access to a closed tenant")
+    until(
+        lambda: not any(house.can(person) for person in (OWNER, MEMBER, STRANGER)),
+        "somebody has access to a closed tenant",
+    )
     assert house.names("rbac.authorization.k8s.io/v1", "RoleBinding") == []
     assert house.names("security.istio.io/v1", "AuthorizationPolicy") == []
     assert house.names("v1", "Pod") == []
@@ -214,7 +217,7 @@ def test_a_second_run_changes_nothing(house: House) -> None:
 def test_check_mode_says_the_same_and_does_nothing(house: House) -> None:
     everything(house)
     said = house.settle(check=True)
-    assert house.can(ZED) and "notebook" in house.names("v1", "Pod")
+    assert house.can(STRANGER) and "notebook" in house.names("v1", "Pod")
     # In check mode the last look finds what the first would have deleted.
     assert set(said) == set(house.settle())
 
@@ -224,23 +227,23 @@ def test_a_tenant_that_comes_back_has_its_people_and_nobody_else(house: House) -
     house.settle()
     house.settle(house.tenant())
     house.make()
-    until(lambda: house.can(ADA) and house.can(BOB), "the tenant did not come back")
-    assert not house.can(ZED)
+    until(lambda: house.can(OWNER) and house.can(MEMBER), "the tenant did not come back")
+    assert not house.can(STRANGER)
     house.start("again")
 
 
 def test_who_leaves_loses_what_the_owner_gave(house: House) -> None:
     """And only they: others of the same binding keep it."""
     house.apply(
-        bound(house.name, "alone", BOB), bound(house.name, "both", BOB, ZED), let_in(house.name, "bob", BOB),
-        let_in(house.name, "zed", ZED),
+        bound(house.name, "alone", MEMBER), bound(house.name, "both", MEMBER, STRANGER),
+        let_in(house.name, "member", MEMBER), let_in(house.name, "stranger", STRANGER),
     )  # fmt: skip
     stays = house.tenant(members=[])
     house.settle(stays)
-    until(lambda: not house.can(BOB), "who left has access")
-    assert house.can(ZED) and house.can(ADA)
+    until(lambda: not house.can(MEMBER), "who left has access")
+    assert house.can(STRANGER) and house.can(OWNER)
     assert "alone" not in house.names("rbac.authorization.k8s.io/v1", "RoleBinding")
-    assert house.names("security.istio.io/v1", "AuthorizationPolicy") == ["zed"]
+    assert house.names("security.istio.io/v1", "AuthorizationPolicy") == ["stranger"]
     house.make(members=[])
     assert house.settle(stays) == []
 

@@ -36,8 +36,10 @@ CONTEXT: dict[str, Any] = {
     "component_enabled": ["kueue", "minio"],
     "component_namespaces": {"minio": "minio", "metrics-server": "kube-system"},
     "component_networks": {"pods": "10.244.0.0/16", "services": "10.96.0.0/16", "nodes": "10.89.0.0/24"},
-    "kaap_groups": [{"name": "night", "members": ["nina@example.org"]}],
-    "kaap_tenants": [{"name": "astro", "owner": "ada@example.org", "groups": ["night"], "quota": {"cpu": 4, "gpu": 1}}],
+    "kaap_groups": [{"name": "night", "members": ["grouped@example.org"]}],
+    "kaap_tenants": [
+        {"name": "astro", "owner": "owner@example.org", "groups": ["night"], "quota": {"cpu": 4, "gpu": 1}}
+    ],
     "kaap_queues": {
         "resource_flavors": [{"name": "default"}],
         "cluster_queues": [{"name": "shared", "flavor": "default", "quotas": {"cpu": 2, "memory": "8Gi"}}],

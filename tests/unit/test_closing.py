@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 from ansible_collections.infn.kaap.plugins.module_utils import closing, tenancy
 
-ADA, BOB, CLEO = (f"{name}@example.org" for name in ("ada", "bob", "cleo"))
-TENANT: dict[str, Any] = {"name": "astro", "owner": ADA, "members": [BOB], "viewers": [CLEO], "groups": ["/kaap/astro"]}
+OWNER, MEMBER, VIEWER = (f"{name}@example.org" for name in ("owner", "member", "viewer"))
+TENANT: dict[str, Any] = {
+    "name": "astro",
+    "owner": OWNER,
+    "members": [MEMBER],
+    "viewers": [VIEWER],
+    "groups": ["/kaap/astro"],
+}
 
 
 def namespace(**changes: Any) -> dict[str, Any]:
@@ -48,8 +54,8 @@ def test_finished_and_stopped_workloads_hold_nothing() -> None:
 
 
 def test_who_left_is_whom_the_namespace_names_and_the_inventory_does_not() -> None:
-    now = tenancy.settle([{**TENANT, "members": [], "viewers": [BOB], "groups": []}])[0]
-    assert closing.gone_people(namespace(), now) == {("User", CLEO), ("Group", "/kaap/astro")}
+    now = tenancy.settle([{**TENANT, "members": [], "viewers": [MEMBER], "groups": []}])[0]
+    assert closing.gone_people(namespace(), now) == {("User", VIEWER), ("Group", "/kaap/astro")}
     assert closing.gone_people({"metadata": {"annotations": {tenancy.PEOPLE_ANNOTATION: "not json"}}}, now) == set()
 
 
@@ -59,10 +65,10 @@ def test_buckets_that_somebody_else_has_by_now_stay() -> None:
 
 
 def test_a_policy_is_about_whom_it_is_annotated_for_or_lets_through() -> None:
-    annotated = {"metadata": {"annotations": {"user": BOB}}}
-    values = {"metadata": {}, "spec": {"rules": [{"when": [{"values": [CLEO]}]}, {}]}}
-    assert closing.lets_in(annotated, {BOB}) and not closing.lets_in(annotated, {CLEO})
-    assert closing.lets_in(values, {CLEO}) and not closing.lets_in(values, {BOB})
+    annotated = {"metadata": {"annotations": {"user": MEMBER}}}
+    values = {"metadata": {}, "spec": {"rules": [{"when": [{"values": [VIEWER]}]}, {}]}}
+    assert closing.lets_in(annotated, {MEMBER}) and not closing.lets_in(annotated, {VIEWER})
+    assert closing.lets_in(values, {VIEWER}) and not closing.lets_in(values, {MEMBER})
 
 
 def test_the_policy_that_closes_is_the_one_that_the_tenant_had() -> None:

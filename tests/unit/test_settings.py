@@ -51,7 +51,7 @@ ON = {"enabled": True}
 WAY_IN = {"kubeflow-gateway": ON, "cert-manager": ON}
 ACME = {"mode": "acme", "email": "kaap@example.org"}
 IAM = {"issuer": "https://iam.example.org/", "client_id": "kaap", "client_secret_file": "/etc/secret"}
-ADA = {"email": "ada@example.org", "username": "ada", "userID": "1", "hash": "$2y$12$" + "a" * 53}
+OWNER = {"email": "owner@example.org", "username": "owner", "userID": "1", "hash": "$2y$12$" + "a" * 53}
 DATABASE = {
     "host": "db.example.org",
     "users": {"pipelines": {"password": "a"}, "katib": {"password": "b"}, "model_registry": {"password": "c"}},
@@ -149,8 +149,8 @@ def test_all_problems_are_told_at_once() -> None:
         },
         {"kaap_components": {"kubeflow-gateway": ON, "cert-manager": {"provided": True}}},
         {"kaap_components": {"oauth2-proxy": ON}, "kaap_oidc": IAM},
-        {"kaap_components": {"oauth2-proxy": ON, "dex": ON}, "kaap_dex": {"users": [ADA]}},
-        {"kaap_components": {"oauth2-proxy": ON, "dex": ON}, "kaap_oidc": IAM, "kaap_dex": {"users": [ADA]}},
+        {"kaap_components": {"oauth2-proxy": ON, "dex": ON}, "kaap_dex": {"users": [OWNER]}},
+        {"kaap_components": {"oauth2-proxy": ON, "dex": ON}, "kaap_oidc": IAM, "kaap_dex": {"users": [OWNER]}},
         {"kaap_components": {"pipelines": ON, "mysql": ON}},
         {"kaap_components": {"katib": ON, "mysql": {"provided": True}}, "kaap_database": DATABASE},
         {"kaap_components": {"katib": ON}, "kaap_database": DATABASE},

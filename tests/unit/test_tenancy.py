@@ -9,8 +9,8 @@ import pytest
 from ansible_collections.infn.kaap.plugins.module_utils import pipelines, tenancy
 from ansible_collections.infn.kaap.plugins.module_utils.tenancy import Store, TenancyError
 
-ADA, BOB, CLEO, NINA = (f"{name}@example.org" for name in ("ada", "bob", "cleo", "nina"))
-GROUPS = [{"name": "night", "members": [NINA, BOB, ADA]}]
+OWNER, MEMBER, VIEWER, GROUPED = (f"{name}@example.org" for name in ("owner", "member", "viewer", "grouped"))
+GROUPS = [{"name": "night", "members": [GROUPED, MEMBER, OWNER]}]
 QUEUES: dict[str, Any] = {
     "resource_flavors": [{"name": "default"}],
     "cluster_queues": [
@@ -21,9 +21,9 @@ QUEUES: dict[str, Any] = {
 SECRETS = {"minio-user-tenant-astro": {"access_key": "tenant-astro", "secret_key": "s3cr3t"}}
 ASTRO: dict[str, Any] = {
     "name": "astro",
-    "owner": ADA,
-    "members": [BOB],
-    "viewers": [CLEO],
+    "owner": OWNER,
+    "members": [MEMBER],
+    "viewers": [VIEWER],
     "groups": ["night", "/kaap/astro"],
     "quota": {"cpu": 8, "memory": "32Gi", "gpu": 2, "storage": "100Gi"},
 }
@@ -60,19 +60,19 @@ def who(made: dict[tuple[str, str], dict[str, Any]]) -> dict[str, str]:
 def test_everybody_has_the_role_that_the_inventory_says() -> None:
     """Groups of the inventory are people, others are groups of the identity provider; nobody is bound twice."""
     assert who(objects()) == {
-        f"User {ADA}": "admin", f"User {BOB}": "edit", f"User {NINA}": "edit", f"User {CLEO}": "view",
+        f"User {OWNER}": "admin", f"User {MEMBER}": "edit", f"User {GROUPED}": "edit", f"User {VIEWER}": "view",
         "Group /kaap/astro": "edit", "ServiceAccount default-editor": "edit",
     }  # fmt: skip
 
 
 def test_who_is_taken_out_is_bound_no_more() -> None:
     people = who(objects(members=[], groups=[]))
-    assert f"User {BOB}" not in people and f"User {NINA}" not in people and "Group /kaap/astro" not in people
+    assert f"User {MEMBER}" not in people and f"User {GROUPED}" not in people and "Group /kaap/astro" not in people
     assert tenancy.tenancy_objects([], GROUPS, QUEUES, components=CORE) == []
 
 
 def test_a_member_of_a_group_who_is_a_viewer_is_a_member() -> None:
-    assert who(objects(viewers=[NINA]))[f"User {NINA}"] == "edit"
+    assert who(objects(viewers=[GROUPED]))[f"User {GROUPED}"] == "edit"
 
 
 @pytest.mark.parametrize(
@@ -92,25 +92,25 @@ def test_bindings_are_called_as_kubeflow_calls_them(user: str, name: str) -> Non
 def test_a_contributor_is_bound_as_the_dashboard_binds_one() -> None:
     """RoleBinding and AuthorizationPolicy of kfam's BindingClient.Create, field by field."""
     made = objects(FULL)
-    name = "user-bob-example-org-clusterrole-edit"
+    name = "user-member-example-org-clusterrole-edit"
     assert made["RoleBinding", name] == {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
-        "metadata": {"name": name, "namespace": "astro", "annotations": {"user": BOB, "role": "edit"}},
+        "metadata": {"name": name, "namespace": "astro", "annotations": {"user": MEMBER, "role": "edit"}},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "kubeflow-edit"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": BOB}],
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": MEMBER}],
     }
     principals = [
         "cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account",
         "cluster.local/ns/kubeflow/sa/ml-pipeline-ui",
     ]
     policy = made["AuthorizationPolicy", name]
-    assert policy["metadata"]["annotations"] == {"user": BOB, "role": "edit"}
+    assert policy["metadata"]["annotations"] == {"user": MEMBER, "role": "edit"}
     assert policy["spec"] == {
         "rules": [
             {
                 "from": [{"source": {"principals": principals}}],
-                "when": [{"key": "request.headers[kubeflow-userid]", "values": [BOB]}],
+                "when": [{"key": "request.headers[kubeflow-userid]", "values": [MEMBER]}],
             }
         ]
     }
@@ -126,7 +126,7 @@ def test_a_profile_with_its_quota() -> None:
     profile = objects(FULL)["Profile", "astro"]
     assert profile["apiVersion"] == "kubeflow.org/v1"
     assert profile["spec"] == {
-        "owner": {"kind": "User", "name": ADA},
+        "owner": {"kind": "User", "name": OWNER},
         "resourceQuotaSpec": {
             "hard": {
                 "requests.cpu": "8", "requests.memory": "32Gi", "requests.nvidia.com/gpu": "2",
@@ -142,9 +142,9 @@ def test_the_namespace_is_one_that_the_profile_controller_accepts_and_that_outli
     metadata = objects(FULL)["Namespace", "astro"]["metadata"]
     assert metadata["annotations"] == {
         "kaap.infn.it/keep": "true",
-        "kaap.infn.it/people": f'["{ADA}", "{BOB}", "{CLEO}", "group /kaap/astro", "{NINA}"]',
+        "kaap.infn.it/people": f'["group /kaap/astro", "{GROUPED}", "{MEMBER}", "{OWNER}", "{VIEWER}"]',
         "kaap.infn.it/buckets": '["astro"]',
-        "owner": ADA,
+        "owner": OWNER,
     }
     assert metadata["labels"]["istio-injection"] == "enabled"
     assert metadata["labels"]["app.kubernetes.io/part-of"] == "kubeflow-profile"
@@ -254,7 +254,7 @@ def test_tenants_may_not_take_paths_of_the_gateway() -> None:
 
 
 def test_a_key_opens_its_own_buckets_and_no_others() -> None:
-    store = tenancy.tenant_store([ASTRO, {"name": "bio", "owner": CLEO, "buckets": []}], GROUPS)
+    store = tenancy.tenant_store([ASTRO, {"name": "bio", "owner": VIEWER, "buckets": []}], GROUPS)
     assert store["buckets"] == [{"name": "astro"}]
     own, none = (policy["document"]["Statement"] for policy in store["policies"])
     assert {place for statement in own for place in statement["Resource"]} == {
@@ -277,4 +277,4 @@ def test_with_pipelines_a_key_opens_its_own_artefacts() -> None:
 def test_who_can_read_a_key() -> None:
     """Viewers cannot; who came by a group can."""
     holders = tenancy.tenant_store([ASTRO], GROUPS)["users"][0]["holders"]
-    assert holders == [ADA, BOB, "group /kaap/astro", NINA]
+    assert holders == ["group /kaap/astro", GROUPED, MEMBER, OWNER]

@@ -634,7 +634,13 @@ def _host_address() -> str:
 def _make_pod(client: KubeClient, namespace: str, name: str, address: str) -> None:
     """A pod with an address: the API server's proxy talks to nothing else."""
     pods = Resource("", "v1", "Pod", "pods", True)
-    spec = {"containers": [{"name": "main", "image": "example.org/none:1"}], "automountServiceAccountToken": False}
+    # As the namespaces of components want pods: Pod Security restricted.
+    container = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    spec = {
+        "containers": [{"name": "main", "image": "example.org/none:1", "securityContext": container}],
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "automountServiceAccountToken": False,
+    }
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
     client.call("POST", pods.path(namespace), body=pod)
     client.call(

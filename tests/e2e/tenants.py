@@ -129,3 +129,8 @@ def create(person: str, obj: dict[str, Any], tenant: str = "astro") -> str:
     """Let somebody create an object; what the cluster says to it, empty when it took it."""
     done = kubectl_run("-n", tenant, "create", f"--as={person}", "-f", "-", given=json.dumps(obj))
     return done.stderr if done.returncode else ""
+
+
+def running(name: str) -> None:
+    """Waits until a job of the first tenant's runs; its pod may not be there yet."""
+    kubectl("-n", "astro", "wait", "--for=jsonpath={.status.ready}=1", f"job/{name}", "--timeout=120s")

@@ -232,7 +232,7 @@ def test_tenants_have_what_the_inventory_says_and_no_more() -> None:
     assert "exceeded quota: kaap-quota" in tenants.create(tenants.MEMBER, tenants.claim("large", "2Gi"))
     for obj in (tenants.claim("data", "1Mi"), tenants.job("endless")):
         assert tenants.create(tenants.MEMBER, obj) == ""
-    kubectl("-n", "astro", "wait", "--for=condition=Ready", "pod", "-l", "job-name=endless", "--timeout=120s")
+    tenants.running("endless")
     assert kubectl("-n", "astro", "get", "workloads", "-o", "jsonpath={.items[*].status.admission.clusterQueue}")
     mine, other = (
         tenants.store(*tenants.key("astro", tenants.MEMBER)),
@@ -294,7 +294,7 @@ def test_a_tenant_that_comes_back_finds_its_data() -> None:
     assert tenants.rights(tenants.OWNER) == [True] * 4 and tenants.rights(tenants.STRANGER) == [False] * 4
     client = tenants.store(*tenants.key("astro", tenants.OWNER))
     assert [item.object_name for item in client.list_objects("astro")] == ["kept"]
-    kubectl("-n", "astro", "wait", "--for=condition=Ready", "pod", "-l", "job-name=endless", "--timeout=120s")
+    tenants.running("endless")
 
 
 def test_data_of_closed_tenants_goes_when_that_is_asked_for() -> None:

@@ -17,7 +17,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.infn.kaap.plugins.module_utils import apply, readiness, waiting
-from ansible_collections.infn.kaap.plugins.module_utils.kube import KubeClient, KubeError, Resource, describe
+from ansible_collections.infn.kaap.plugins.module_utils.kube import (
+    ApiError,
+    KubeClient,
+    KubeError,
+    Resource,
+    describe,
+    remaining,
+)
 from ansible_collections.infn.kaap.plugins.module_utils.objects import BUILT_IN_GROUPS, WEBHOOKS, ref_of
 from ansible_collections.infn.kaap.plugins.module_utils.readiness import Verdict
 from ansible_collections.infn.kaap.plugins.module_utils.render import group_of
@@ -28,6 +35,8 @@ Object = dict[str, Any]
 IDLE_UNSCHEDULABLE = 5.0
 IDLE = 30.0
 TICK = 0.5
+# What an API server says that does not get round to a request.
+BUSY = (429, 503, 504)
 PODS = Resource("", "v1", "Pod", "pods", True)
 STORAGE_CLASS = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
@@ -90,6 +99,22 @@ class RehearsedComponent(apply.Component):
             parts.append(kept)
             self.outcome["left_out"] += left_out
         return parts[0], parts[1]
+
+    def _apply(self, obj: Object) -> Object:
+        """Apply one object. That the server had no time is no answer: it is asked again until the deadline."""
+        applied: list[Object] = []
+
+        def ask() -> Verdict:
+            try:
+                applied.append(super(RehearsedComponent, self)._apply(obj))
+            except ApiError as error:
+                if error.status not in BUSY or not remaining(self.deadline):
+                    raise
+                return Verdict(False, str(error))
+            return readiness.READY
+
+        waiting.poll(ask, f"an answer about {describe(obj)}", self.deadline, self._say)
+        return applied[0]
 
     def _apply_all(self, members: Sequence[Object]) -> list[Object]:
         """Apply objects of one stage; what is refused is told, and the rest goes on."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.infn.kaap.plugins.module_utils import apply, rehearsing
+from ansible_collections.infn.kaap.plugins.module_utils import apply, kube, rehearsing
 from ansible_collections.infn.kaap.plugins.module_utils.readiness import Verdict
 
 Object = dict[str, Any]
@@ -149,3 +152,31 @@ def test_what_became_ready_late_is_not_told(available: int, told: list[str]) -> 
 )
 def test_nobody_waits_for_a_workload_that_is_declared_without_replicas(kind: str, replicas: int, asleep: bool) -> None:
     assert apply.starts_asleep(obj("apps/v1", kind, spec={"replicas": replicas})) is asleep
+
+
+@pytest.mark.parametrize(("status", "asked"), [(504, 2), (422, 1)])
+def test_a_server_without_time_is_asked_again_and_one_that_refuses_is_not(
+    monkeypatch: pytest.MonkeyPatch, status: int, asked: int
+) -> None:
+    given = obj("v1", "ConfigMap")
+    answers: Iterator[kube.ApiError | Object] = iter([kube.ApiError(status, {"message": "said so"}, "apply"), given])
+    count = []
+
+    def answer(_component: object, _obj: Object) -> Object:
+        count.append(1)
+        found = next(answers)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr(apply.Component, "_apply", answer)
+    component = object.__new__(rehearsing.RehearsedComponent)
+    component.deadline = time.monotonic() + 60
+    component.cluster = SimpleNamespace(say=lambda *said: None)  # type: ignore[assignment]
+    component.name = "one"
+    if status in rehearsing.BUSY:
+        assert component._apply(given) is given
+    else:
+        with pytest.raises(kube.ApiError):
+            component._apply(given)
+    assert len(count) == asked

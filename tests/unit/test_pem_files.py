@@ -10,7 +10,6 @@ from ansible_collections.infn.kaap.plugins.module_utils import certificates, pem
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-NOW = certificates.utcnow()
 NAME = "kaap.example.org"
 YEARS = datetime.timedelta(days=3650)
 
@@ -29,7 +28,7 @@ def judged(leaf: certificates.Leaf, **changes: bytes | str | datetime.datetime) 
     """What is wrong with a pair after some changes."""
     certificate, key = (changes.get(name, getattr(leaf, name).encode()) for name in ("certificate", "key"))
     assert isinstance(certificate, bytes) and isinstance(key, bytes)
-    now, name = changes.get("now", NOW), changes.get("name", NAME)
+    now, name = changes.get("now", certificates.utcnow()), changes.get("name", NAME)
     assert isinstance(now, datetime.datetime) and isinstance(name, str)
     return pem_files.faults(certificate, key, now, name)
 
@@ -50,8 +49,8 @@ def test_other_names_are_not_covered(leaf: certificates.Leaf, name: str) -> None
 
 
 def test_time_is_looked_at(leaf: certificates.Leaf) -> None:
-    assert judged(leaf, now=NOW + YEARS)["certificate"][0].startswith("expired on 20")
-    assert judged(leaf, now=NOW - YEARS)["certificate"][0].startswith("is not valid before 20")
+    assert judged(leaf, now=certificates.utcnow() + YEARS)["certificate"][0].startswith("expired on 20")
+    assert judged(leaf, now=certificates.utcnow() - YEARS)["certificate"][0].startswith("is not valid before 20")
 
 
 def test_key_of_another_certificate(leaf: certificates.Leaf, authority: certificates.Authority) -> None:
@@ -79,7 +78,7 @@ def test_chain_out_of_order(leaf: certificates.Leaf) -> None:
 
 def test_authority_must_be_one(leaf: certificates.Leaf, authority: certificates.Authority) -> None:
     assert judged(leaf, name="")["certificate"][0] == "is no authority: it may sign nothing"
-    assert pem_files.faults(authority.pem.encode(), certificates.key_pem(authority.key), NOW) == {}
+    assert pem_files.faults(authority.pem.encode(), certificates.key_pem(authority.key), certificates.utcnow()) == {}
 
 
 def test_files_of_both_pairs(tmp_path: Path, leaf: certificates.Leaf) -> None:
@@ -87,10 +86,15 @@ def test_files_of_both_pairs(tmp_path: Path, leaf: certificates.Leaf) -> None:
     (tmp_path / "key").write_text(leaf.key)
     pair = {name: str(tmp_path / name) for name in ("certificate", "key")}
     tls = {**pair, **{f"ca_{name}": path for name, path in pair.items()}}
-    assert set(pem_files.faults_of_files(tls, NAME, NOW)) == {"ca_certificate"}
-    assert set(pem_files.faults_of_files(tls, "else.example.org", NOW)) == {"certificate", "ca_certificate"}
+    assert set(pem_files.faults_of_files(tls, NAME, certificates.utcnow())) == {"ca_certificate"}
+    assert set(pem_files.faults_of_files(tls, "else.example.org", certificates.utcnow())) == {
+        "certificate",
+        "ca_certificate",
+    }
     # What cannot be read is told by the one who looked at the files.
-    assert pem_files.faults_of_files({**tls, "key": "/nothing"}, NAME, NOW) == pem_files.faults_of_files(
-        {name: path for name, path in tls.items() if name.startswith("ca_")}, NAME, NOW
+    assert pem_files.faults_of_files(
+        {**tls, "key": "/nothing"}, NAME, certificates.utcnow()
+    ) == pem_files.faults_of_files(
+        {name: path for name, path in tls.items() if name.startswith("ca_")}, NAME, certificates.utcnow()
     )
-    assert pem_files.faults_of_files({"mode": "private_ca"}, NAME, NOW) == {}
+    assert pem_files.faults_of_files({"mode": "private_ca"}, NAME, certificates.utcnow()) == {}

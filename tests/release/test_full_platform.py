@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,56 +10,30 @@ from typing import Any
 import pytest
 from ansible_collections.infn.kaap.plugins.module_utils import constants, image_command, image_lock, render_files
 
+from tests.release import mirror
 from tests.release.rendering import ROOT
-from tests.release.test_render import CUT_OFF, files
+from tests.release.test_render import files
 
-# Names a git configuration whose url.<base>.insteadOf leads to clones of the repositories in release/sources/.
-MIRROR = os.environ.get("KAAP_TEST_GIT_CONFIG", "")
 EVERYTHING = ROOT / "tests/release/inventories/everything"
 KNOWN = constants.read(ROOT / "release/constants.yml")
 # Kubeflow alone has 660 objects and 70 definitions.
 LEAST_OBJECTS, LEAST_DEFINITIONS = 1000, 150
 
-pytestmark = pytest.mark.skipif(
-    not MIRROR, reason="KAAP_TEST_GIT_CONFIG names no git configuration that leads to a mirror"
-)
-
-
-def play(*command: str, cut_off: bool = False) -> subprocess.CompletedProcess[str]:
-    """A command of the repository, which finds upstream's commits in the mirror, or nobody at all."""
-    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull if cut_off else MIRROR}
-    whole = [*(CUT_OFF if cut_off else []), *command]
-    return subprocess.run(whole, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-
-
-def pack(inventory: Path) -> None:
-    done = play("scripts/play", "pack", "-i", str(inventory), "-e", "kaap_pack_only=charts,manifests")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def render(inventory: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return play("scripts/render", "-i", str(inventory), *options, str(folder), cut_off=True)
-
-
-def rendered(inventory: Path, folder: Path) -> Path:
-    done = render(inventory, folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "not validated" not in done.stdout + done.stderr
-    return folder
+pytestmark = mirror.NEEDED
 
 
 @pytest.fixture(scope="module")
 def infn_cloud(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example of INFN Cloud, as it stands."""
-    pack(ROOT / "inventories/infn-cloud")
-    return rendered(ROOT / "inventories/infn-cloud", tmp_path_factory.mktemp("infn-cloud"))
+    mirror.pack(ROOT / "inventories/infn-cloud")
+    return mirror.rendered(ROOT / "inventories/infn-cloud", tmp_path_factory.mktemp("infn-cloud"))
 
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every component of profile full, optional ones too."""
-    pack(EVERYTHING)
-    return rendered(EVERYTHING, tmp_path_factory.mktemp("everything"))
+    mirror.pack(EVERYTHING)
+    return mirror.rendered(EVERYTHING, tmp_path_factory.mktemp("everything"))
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +41,12 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Profile core, in a deployment of its own."""
     inventory = tmp_path_factory.mktemp("inventories") / "core-images"
     shutil.copytree(ROOT / "inventories/embedded", inventory)
-    pack(inventory)
-    return rendered(inventory, tmp_path_factory.mktemp("core"))
+    mirror.pack(inventory)
+    return mirror.rendered(inventory, tmp_path_factory.mktemp("core"))
 
 
 def test_infn_cloud_renders_twice_to_the_same_bytes_without_a_network(infn_cloud: Path, tmp_path: Path) -> None:
-    rendered(ROOT / "inventories/infn-cloud", tmp_path)
+    mirror.rendered(ROOT / "inventories/infn-cloud", tmp_path)
     assert files(tmp_path) == files(infn_cloud)
     objects = [obj for part in render_files.read(infn_cloud).values() for obj in part]
     assert len(objects) >= LEAST_OBJECTS

@@ -25,14 +25,11 @@ from ansible_collections.infn.kaap.plugins.module_utils import (
 )
 from ansible_collections.infn.kaap.plugins.module_utils.render import Renderer
 
-from tests.release import rendering
+from tests.release import mirror, rendering
 
 Object = dict[str, Any]
 
-MIRROR = os.environ.get("KAAP_TEST_GIT_CONFIG", "")
-pytestmark = pytest.mark.skipif(
-    not MIRROR, reason="KAAP_TEST_GIT_CONFIG names no git configuration that leads to a mirror"
-)
+pytestmark = mirror.NEEDED
 RECORDS = release.load(rendering.ROOT)
 COMPONENTS = {name: record for name, record in RECORDS.items() if record["kind"] == "component"}
 # Every component of profile full with those that are optional; only one pod network and one way to log in can be had.
@@ -78,7 +75,7 @@ STORES = ("component_database", "component_store")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[Object]]]:
     """The objects of every component, by name, in the order of their waves: what does not match has failed by now."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GIT_CONFIG_GLOBAL", MIRROR)
+        patch.setenv("GIT_CONFIG_GLOBAL", mirror.MIRROR)
         wanted = {name: record for name, record in RECORDS.items() if record["kind"] == "source"}
         wanted |= {name: COMPONENTS[name] for name in SELECTION.names}
         cache = Path(deployment.describe([str(rendering.ROOT / "inventories/embedded")])["cache"])

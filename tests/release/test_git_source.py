@@ -12,11 +12,9 @@ from ansible_collections.infn.kaap.plugins.module_utils.cache import Cache
 from ansible_collections.infn.kaap.plugins.module_utils.render import Rendered, Renderer, RenderError
 
 from tests import git_repositories
-from tests.release import rendering
+from tests.release import mirror, rendering
 from tests.unit.release_tree import make
 
-# Names a git configuration whose url.<base>.insteadOf leads to clones of the repositories in release/sources/.
-MIRROR = os.environ.get("KAAP_TEST_GIT_CONFIG", "")
 RECORDS = release.load(rendering.ROOT)
 
 
@@ -62,12 +60,12 @@ def test_patch_that_the_next_version_no_longer_matches_fails(
         rendered(tmp_path, upstream, monkeypatch, 1)
 
 
-@pytest.mark.skipif(not MIRROR, reason="KAAP_TEST_GIT_CONFIG names no git configuration that leads to a mirror")
+@mirror.NEEDED
 @pytest.mark.parametrize("name", [name for name, record in RECORDS.items() if release.git(record)])
 def test_record_can_be_packed_from_the_real_repositories(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", MIRROR)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", mirror.MIRROR)
     record = RECORDS[name]
     records = {key: RECORDS[key] for key in release.sources_of(record)} | {name: record}
     packer = pack.Packer(rendering.ROOT, Cache(tmp_path), ["git"], lambda _: None)

@@ -6,39 +6,41 @@ optional component; without that variable it is listed as not run.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import json
 
 import pytest
-from ansible_collections.infn.kaap.plugins.module_utils import namespaces
+from ansible_collections.infn.kaap.plugins.module_utils import namespaces, pod_network, release, render_files
 from ansible_collections.infn.kaap.plugins.module_utils.namespaces import Networks
 from ansible_collections.infn.kaap.plugins.module_utils.render import Rendered
 
 from tests.pod_security import violations
-from tests.release import full
+from tests.release import mirror
 from tests.release.reach import Platform
+from tests.release.rendering import ROOT
 from tests.unit.network import Object, Pod, allowed
 
-MIRROR = os.environ.get("KAAP_TEST_GIT_CONFIG", "")
-NEEDS_MIRROR = pytest.mark.skipif(
-    not MIRROR, reason="KAAP_TEST_GIT_CONFIG names no git configuration that leads to a mirror"
-)
+INFN_CLOUD = ROOT / "inventories/infn-cloud"
+COMPONENTS = {name: record for name, record in release.load(ROOT).items() if record["kind"] == "component"}
 RULES = namespaces.load()
 NODE = Pod(address="10.89.7.10")
 NETWORKS = Networks("10.244.0.0/16", "10.96.0.0/16")
 OWNED = {namespaces.MANAGED_LABEL: "kaap"}
 
 
-@pytest.fixture(scope="module", params=["core", pytest.param("full", marks=NEEDS_MIRROR)])
+@pytest.fixture(scope="module", params=["core", pytest.param("full", marks=mirror.NEEDED)])
 def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Platform:
     """A whole profile."""
     if request.param == "full":
-        parts = full.render_full(tmp_path_factory.mktemp("full"), Path(MIRROR))
+        names = (name for name, record in COMPONENTS.items() if record["profile"] == "optional")
+        # The pod network has a setting of its own, which the inventory makes.
+        optional = {name: {"enabled": True} for name in names if name != pod_network.COMPONENT}
+        chosen = ("-e", json.dumps({"kaap_components": optional}))
+        mirror.pack(INFN_CLOUD, *chosen)
+        parts = render_files.read(mirror.rendered(INFN_CLOUD, tmp_path_factory.mktemp("full"), *chosen))
     else:
         rendered: dict[str, Rendered] = request.getfixturevalue("rendered")
         parts = {name: [*part.objects, *part.resources] for name, part in rendered.items()}
-    records = full.every_component()
-    return Platform(parts, {name: records[name]["namespace"] for name in parts})
+    return Platform(parts, {name: COMPONENTS[name]["namespace"] for name in parts})
 
 
 @pytest.fixture(scope="module")

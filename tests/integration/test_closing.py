@@ -11,27 +11,14 @@ import pytest
 from ansible_collections.infn.kaap.plugins.module_utils import closing, tenancy
 from ansible_collections.infn.kaap.plugins.module_utils.kube import ApiError, KubeClient, Resource
 
+from tests.integration.manifests import definition
+
 Object = dict[str, Any]
 
 OWNER, MEMBER, STRANGER = (f"{name}@example.org" for name in ("owner", "member", "stranger"))
 CRD = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False)
 CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps", True)
 SECONDS = 30
-
-
-def definition(group: str, plural: str, kind: str, scope: str) -> Object:
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {
-            "group": group,
-            "scope": scope,
-            "names": {"kind": kind, "plural": plural},
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
-        },
-    }
 
 
 def bound(namespace: str, name: str, *people: str) -> Object:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.control_plane import ROOT, packed_bundle
+from tests.integration.manifests import definition
 
 ACCOUNT = "system:serviceaccount:kubeflow:profiles-controller-service-account"
 ROLES = ("kubeflow-admin", "kubeflow-edit", "kubeflow-view")
@@ -35,24 +36,6 @@ def binding(place: str, role: str, name: str = "owner") -> dict[str, Any]:
         "metadata": {"name": name, "namespace": place},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "somebody@example.org"}],
-    }
-
-
-def definition(group: str, plural: str, kind: str, scope: str, versions: tuple[str, ...]) -> dict[str, Any]:
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {
-            "group": group,
-            "scope": scope,
-            "names": {"kind": kind, "plural": plural},
-            "versions": [
-                {"name": name, "served": True, "storage": name == versions[0], "schema": {"openAPIV3Schema": schema}}
-                for name in versions
-            ],
-        },
     }
 
 
